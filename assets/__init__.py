@@ -1,0 +1,1 @@
+"""What no single step owns: styles, the script template, common pages."""

@@ -1,0 +1,134 @@
+"""The command line: parse, dispatch, and turn errors into sentences and exit codes. Front ends are imported
+late.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from nutwizard import __version__
+from nutwizard.core.errors import Exit, WizardError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+DESCRIPTION = (
+    "Sets up NUT on a Proxmox VE host and its VMs, step by step, and proves that a power cut ends well."
+)
+EPILOG = """exit codes:
+  0  done, in place, nothing to do            5  failed, and not everything could be put back
+  1  failed, everything was put back          6  an unfinished transaction is there
+  2  command line or answers wrong            7  another run holds the lock
+  3  plan: something would change             8  needs root
+  4  check: something is broken             130  interrupted
+"""
+GUIDED = ""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of every command. Options mean the same before and after the command."""
+    top = argparse.ArgumentParser(
+        "nutwizard",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="version", version=f"nutwizard {__version__}")
+    _options(top, after=False)
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands (none: the guided run)")
+    _commands(commands)
+    return top
+
+
+def _commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    step = _command(commands, "step", "one step again; the others from saved answers and the current files")
+    step.add_argument(
+        "name", metavar="NAME", help="mode, driver, listen, client_user, monitor, actions, services"
+    )
+    plan = _command(commands, "plan", "the diff of a replay; nothing is written")
+    plan.add_argument("answers", metavar="ANSWERS", help="answers file (YAML)")
+    apply = _command(commands, "apply", "the replay of an answers file; never asks")
+    apply.add_argument("answers", metavar="ANSWERS", help="answers file (YAML)")
+    apply.add_argument("--ask", metavar="STEP,...", default="", help="ask these steps, replay the rest")
+    _command(commands, "check", "is the connection there? driver data, listeners, users; on a client: log in")
+    undo = _command(commands, "undo", "put the files of a transaction back")
+    undo.add_argument(
+        "id", metavar="ID", nargs="?", type=_number, help="number from history (default: the newest)"
+    )
+    _command(commands, "history", "list transactions")
+    _command(commands, "recover", "finish or undo what an interrupted run left, and nothing else")
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str
+) -> argparse.ArgumentParser:
+    found = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    _options(found, after=True)
+    return found
+
+
+def _options(to: argparse.ArgumentParser, *, after: bool) -> None:
+    """The common options. After the command a default would overwrite what stood before it: it is
+    suppressed there.
+    """
+    absent = argparse.SUPPRESS
+    to.add_argument(
+        "--root", metavar="DIR", default=absent if after else "/", help="work on the files below DIR"
+    )
+    to.add_argument(
+        "--role",
+        choices=("host", "client"),
+        default=absent if after else None,
+        help="instead of the role found",
+    )
+    for name, text in (
+        ("--plain", "prompts as plain lines, for simple terminals and screen readers"),
+        ("--practice", "a practice machine: nothing outside its folder is touched, nothing is protected"),
+        ("--json", "plan, apply, check, history: results as JSON"),
+    ):
+        to.add_argument(name, action="store_true", default=absent if after else False, help=text)
+
+
+def _number(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from nutwizard history, got {text[:20]!r}")
+    return int(text)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    args = parser().parse_args(argv)
+    try:
+        return int(_dispatch(args.command or GUIDED)(args))
+    except WizardError as error:
+        _complain(error)
+        return int(error.code)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return int(Exit.INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(Exit.FAILED)
+
+
+def _dispatch(command: str) -> Callable[[argparse.Namespace], Exit]:
+    if command in (GUIDED, "step"):
+        from nutwizard import dialogue
+
+        return dialogue.guided if command == GUIDED else dialogue.step
+    from nutwizard import commands
+
+    found: Callable[[argparse.Namespace], Exit] = getattr(commands, command)
+    return found
+
+
+def _complain(error: WizardError) -> None:
+    from nutwizard.formats.safe import safe_text
+
+    print(safe_text(f"nutwizard: {error.text}"), file=sys.stderr)
+    if error.hint:
+        print(safe_text(error.hint), file=sys.stderr)

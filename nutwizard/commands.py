@@ -1,0 +1,188 @@
+"""The commands that never ask: plan, apply, check, undo, history, recover."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from nutwizard import opening
+from nutwizard.core.errors import AnswersError, Exit, NeedsRoot, Problem, UsageError
+from nutwizard.core.facts import Door, Role
+from nutwizard.core.links import State
+from nutwizard.engine.store import Store
+
+if TYPE_CHECKING:
+    from nutwizard.core.plan import Plan
+    from nutwizard.engine.session import Session
+    from nutwizard.engine.transaction import Outcome
+
+
+def plan(args: argparse.Namespace) -> Exit:
+    """Show what a replay would change."""
+    named = opening.named_answers(args.answers, Role(args.role) if args.role else None)
+    assert named.role is not None
+    args.role = named.role.value
+    host, sources = opening.open_host(args)
+    opening.read_only(host)
+    found = opening.open_session(host, sources, named.role, named=named).plan()
+    if args.json:
+        from nutwizard import as_json
+
+        _print(as_json.plan(found))
+    else:
+        _print(_plan_text(found))
+    return Exit.DONE if found.empty else Exit.WOULD_CHANGE
+
+
+def apply(args: argparse.Namespace) -> Exit:
+    """Replay an answers file; with --ask, ask some steps first."""
+    named = opening.named_answers(args.answers, Role(args.role) if args.role else None)
+    assert named.role is not None
+    args.role = named.role.value
+    host, sources = opening.open_host(args)
+    opening.writing(host)
+    if args.ask:
+        from nutwizard import dialogue
+
+        return dialogue.ask_some(args, host, sources, named)
+    session = opening.open_session(host, sources, named.role, named=named)
+    found = session.plan()
+    if not args.json:
+        _print(_plan_text(found))
+    if found.empty:
+        if args.json:
+            from nutwizard import as_json
+
+            _print(as_json.nothing(found))
+        return Exit.DONE
+    outcome = session.apply(opening.say)
+    _report(args, session, found, outcome)
+    return outcome.code
+
+
+def check(args: argparse.Namespace) -> Exit:
+    """Prove the connection, link by link."""
+    host, sources = opening.open_host(args)
+    opening.read_only(host)
+    role = opening.proposed_role(args, host, sources)
+    if role is None:
+        raise UsageError(
+            "It is not clear whether this machine serves a UPS or follows a server.",
+            "Say it: nutwizard check --role host, or --role client",
+        )
+    findings = opening.open_session(host, sources, role).prove()
+    if args.json:
+        from nutwizard import as_json
+
+        _print(as_json.findings(role, findings, practice=host.door is Door.PRACTICE))
+    else:
+        from nutwizard.prompts.show import findings_text
+
+        _print(findings_text(findings))
+    return Exit.BROKEN if any(found.state is State.BROKEN for found in findings) else Exit.DONE
+
+
+def undo(args: argparse.Namespace) -> Exit:
+    """Put the files of a transaction back."""
+    host, sources = opening.open_host(args)
+    opening.writing(host)
+    from nutwizard.engine.session import prove_role
+    from nutwizard.engine.transaction import apply as run
+    from nutwizard.engine.undo import target_of, undo_plan
+
+    store = Store(host)
+    number = target_of(store, args.id)
+    found = undo_plan(host, store, number)
+    _print(_plan_text(found))
+    outcome = run(
+        host,
+        found,
+        prove=lambda: prove_role(host, sources, found.role),
+        report=opening.say,
+        command="undo",
+        undoes=number,
+    )
+    _say_outcome(outcome)
+    return outcome.code
+
+
+def history(args: argparse.Namespace) -> Exit:
+    """List the transactions."""
+    host, _ = opening.open_host(args)
+    _may_read(host.may_write())
+    opening.read_only(host)
+    records = Store(host).records()
+    if args.json:
+        from nutwizard import as_json
+
+        _print(as_json.history(records))
+    else:
+        from nutwizard.prompts.show import history_text
+
+        _print(history_text(records))
+    return Exit.DONE
+
+
+def recover(args: argparse.Namespace) -> Exit:
+    """Finish or undo what an interrupted run left, and nothing else."""
+    host, _ = opening.open_host(args)
+    _may_read(host.may_write())
+    from nutwizard.engine.recovery import recover as run
+
+    done = run(host, Store(host), opening.say)
+    _print(done or "There is nothing to recover: no run was interrupted.")
+    return Exit.DONE
+
+
+def _may_read(allowed: bool) -> None:
+    if not allowed:
+        raise NeedsRoot("The history can be read by root only.", "Run it as root: sudo nutwizard ...")
+
+
+def _plan_text(found: Plan) -> str:
+    import os
+
+    from nutwizard.prompts.show import plan_text, wants_color
+
+    return plan_text(found, color=wants_color(sys.stdout, os.environ))
+
+
+def _report(args: argparse.Namespace, session: Session, found: Plan, outcome: Outcome) -> None:
+    if args.json:
+        from nutwizard import as_json
+
+        _print(as_json.outcome(found, outcome, practice=session.practice))
+        return
+    from nutwizard.prompts.show import findings_text
+
+    if outcome.findings:
+        _print(findings_text(outcome.findings))
+    _say_outcome(outcome)
+    if session.practice:
+        _print(opening.BANNER)
+
+
+def _say_outcome(outcome: Outcome) -> None:
+    from nutwizard.formats.safe import safe_text
+
+    for note in outcome.notes:
+        _print(safe_text(note))
+    _print(safe_text(outcome.text))
+    if outcome.id:
+        _print(f"Transaction {outcome.id}. To put the files back: nutwizard undo")
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text.rstrip("\n") + "\n")
+
+
+def steps_of(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """The steps of `--ask a,b`. Raises AnswersError for one that this role does not have."""
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    wrong = [name for name in names if name not in known]
+    if wrong or not names:
+        raise AnswersError(
+            [Problem(f"no such step: {', '.join(wrong) or text}; there are {', '.join(known)}")]
+        )
+    return names

@@ -1,0 +1,243 @@
+"""What is true on this machine now, read once. Frozen data; the costly parts are read when first asked,
+once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from nutwizard.core.text import FileText
+
+T = TypeVar("T")
+
+
+class Kind(StrEnum):
+    """What the machine is. Another thing than its role."""
+
+    PVE = "pve"
+    VM = "vm"
+    CONTAINER = "container"
+    PLAIN = "plain"
+    UNKNOWN = "unknown"
+
+    @property
+    def words(self) -> str:
+        """For a person."""
+        return {
+            "pve": "Proxmox VE host",
+            "vm": "virtual machine",
+            "container": "container",
+            "plain": "plain machine",
+        }.get(self.value, "unknown kind")
+
+
+class Role(StrEnum):
+    """What the machine does in the chain: serve the UPS, or follow a server."""
+
+    HOST = "host"
+    CLIENT = "client"
+
+
+class Door(StrEnum):
+    """Which host stands behind the door: the live machine, a folder with a machine's files, or the practice
+    machine.
+    """
+
+    LIVE = "live"
+    OFFLINE = "offline"
+    PRACTICE = "practice"
+
+
+class Lazy(Generic[T]):
+    """A value that is read when first asked, once."""
+
+    __slots__ = ("_read", "_value")
+
+    def __init__(self, read: Callable[[], T]) -> None:
+        self._read: Callable[[], T] | None = read
+        self._value: T | None = None
+
+    @classmethod
+    def of(cls, value: T) -> Lazy[T]:
+        """A value that is known already."""
+        return cls(lambda: value)
+
+    def __call__(self) -> T:
+        if self._read is not None:
+            self._value, self._read = self._read(), None
+        return self._value  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Owner, group and permission bits of a file (mode: 0 to 0o7777)."""
+
+    user: str
+    group: str
+    mode: int
+
+    def __str__(self) -> str:
+        return f"{self.user}:{self.group} {self.mode:04o}"
+
+
+@dataclass(frozen=True, slots=True)
+class FileFact:
+    """One managed file as found.
+
+    `kind`: "file", "missing", or what else stands there ("directory", "fifo", "device", "socket").
+    `actual`: where a symlink leads, else the path itself. `changed`: modification time, seconds since the
+    epoch.
+    `links`: hard link count.
+    """
+
+    path: str
+    kind: str = "missing"
+    actual: str = ""
+    content: FileText | None = None
+    owner: Owner | None = None
+    changed: float = 0.0
+    links: int = 1
+
+    @property
+    def data(self) -> bytes:
+        """The bytes; empty for a missing file."""
+        return self.content.data if self.content else b""
+
+    @property
+    def exists(self) -> bool:
+        return self.kind != "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFact:
+    """One systemd unit: LoadState, ActiveState, UnitFileState, and since when it is active (seconds since
+    the epoch).
+    """
+
+    name: str
+    load: str = "not-found"
+    active: str = "inactive"
+    enabled: str = ""
+    since: float | None = None
+
+    @property
+    def present(self) -> bool:
+        return self.load == "loaded"
+
+    @property
+    def running(self) -> bool:
+        return self.active in ("active", "reloading", "activating")
+
+
+@dataclass(frozen=True, slots=True)
+class Nut:
+    """NUT as installed: `version` like (2, 8, 0), empty when NUT is missing; how that is known; Debian
+    packages.
+    """
+
+    version: tuple[int, ...] = ()
+    known_from: str = ""
+    packages: Mapping[str, str] = field(default_factory=dict)
+    user: bool = False
+    group: bool = False
+    upssched: str = ""
+    drivers: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return ".".join(map(str, self.version)) or "not found"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One address of an interface that is up; `bridge` when the interface is a bridge."""
+
+    interface: str
+    address: str
+    prefix: int = 0
+    bridge: bool = False
+
+    @property
+    def loopback(self) -> bool:
+        return self.address.startswith("127.") or self.address == "::1"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A TCP socket that listens on this machine; `process` is "" when it may not be seen."""
+
+    address: str
+    port: int
+    process: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A NUT process that runs: name, pid, the user that it runs as."""
+
+    name: str
+    pid: int
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsbUps:
+    """A USB device of a vendor that makes UPSes. `vendor` and `product_id`: four hex digits."""
+
+    vendor: str
+    product_id: str
+    maker: str = ""
+    product: str = ""
+    serial: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DriverOptions:
+    """What `DRIVER -L` lists: names of variables and flags that the driver accepts. `known` is False when
+    it cannot be asked.
+    """
+
+    known: bool
+    names: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that steps look at. `unit` states are empty where nothing runs (another root)."""
+
+    door: Door
+    kind: Kind
+    kind_evidence: str = ""
+    hostname: str = ""
+    system: str = ""
+    pve: str = ""
+    nut: Nut = field(default_factory=Nut)
+    files: Mapping[str, FileFact] = field(default_factory=dict)
+    units: Mapping[str, UnitFact] = field(default_factory=dict)
+    touched: frozenset[str] = frozenset()
+    addresses: Lazy[tuple[Address, ...]] = field(default_factory=lambda: Lazy.of(()), compare=False)
+    listeners: Lazy[tuple[Listener, ...]] = field(default_factory=lambda: Lazy.of(()), compare=False)
+    daemons: Lazy[tuple[Daemon, ...]] = field(default_factory=lambda: Lazy.of(()), compare=False)
+    usb: Lazy[tuple[UsbUps, ...]] = field(default_factory=lambda: Lazy.of(()), compare=False)
+    driver_options: Callable[[str], DriverOptions] = field(
+        default=lambda _: DriverOptions(False), compare=False
+    )
+
+    @property
+    def runs(self) -> bool:
+        """Whether units and addresses can be asked: not below another root."""
+        return self.door is not Door.OFFLINE
+
+    def file(self, path: str) -> FileFact:
+        """The file as found; a path that was not read counts as missing only if it was looked for."""
+        return self.files[path]
+
+    def unit(self, name: str) -> UnitFact:
+        return self.units.get(name, UnitFact(name))
+
+    def at_least(self, *version: int) -> bool:
+        """Whether the installed NUT is this version or newer."""
+        return self.nut.version >= version

@@ -1,0 +1,143 @@
+"""Fields of a step's answers: pure data that every front end renders with its own table of kinds."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from nutwizard.core.secret import Secret
+
+
+class FieldKind(StrEnum):
+    """What a front end has to ask for."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    CHOICE = "choice"
+    CHOICES = "choices"
+    TEXTS = "texts"
+    SECRET = "secret"
+    BOOLEAN = "boolean"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several values, with a sentence about it."""
+
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What a value may be. `low` and `high` bound an integer, in `unit`; `check` names what is wrong with a
+    text.
+
+    `kept_in`: the file of its own that a secret is kept in beside saved answers.
+    """
+
+    kind: FieldKind
+    label: str
+    unit: str = ""
+    low: int | None = None
+    high: int | None = None
+    optional: bool = False
+    check: Callable[[str], str | None] | None = None
+    choices: tuple[Choice, ...] = ()
+    kept_in: str = ""
+
+    @property
+    def limits(self) -> str:
+        """The range for a person: "0 to 600 s"."""
+        if self.low is None and self.high is None:
+            return ""
+        if self.high is None:
+            return f"{self.low} or more {self.unit}".rstrip()
+        return f"{self.low} to {self.high} {self.unit}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of an answers dataclass with its spec."""
+
+    name: str
+    spec: Spec
+
+    def read(self, raw: str | Sequence[str]) -> Any:
+        """The typed value of what was written. Raises ValueError with a sentence that never repeats a
+        secret.
+        """
+        spec = self.spec
+        if spec.kind in (FieldKind.TEXTS, FieldKind.CHOICES):
+            values = raw.replace(",", " ").split() if isinstance(raw, str) else list(raw)
+            return tuple(self._text(value) for value in values)
+        if not isinstance(raw, str):
+            raise ValueError("expected one value, got a list")
+        if spec.kind is FieldKind.SECRET:
+            return Secret(self._text(raw), spec.kept_in)
+        if spec.optional and raw.strip().lower() in ("", "none", "null", "~"):
+            return None
+        if spec.kind is FieldKind.INTEGER:
+            return self._integer(raw.strip())
+        if spec.kind is FieldKind.BOOLEAN:
+            return _boolean(raw.strip().lower())
+        return self._text(raw)
+
+    def show(self, value: Any) -> str:
+        """The value as a person types it; a secret is masked."""
+        if value is None:
+            return "none"
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, tuple):
+            return ", ".join(map(str, value))
+        if isinstance(value, Secret):
+            return value.reveal() if value.pending else "********"
+        return str(value)
+
+    def _integer(self, raw: str) -> int:
+        spec = self.spec
+        unit = {"s": "whole seconds", "%": "a whole percentage"}.get(spec.unit, "a whole number")
+        if not re.fullmatch(r"-?[0-9]{1,9}", raw):
+            raise ValueError(f'expected {unit}, got "{raw[:40]}"')
+        number = int(raw)
+        if (spec.low is not None and number < spec.low) or (spec.high is not None and number > spec.high):
+            raise ValueError(f"{number} is out of range: {spec.limits}")
+        return number
+
+    def _text(self, raw: str) -> str:
+        if self.spec.check is not None and (wrong := self.spec.check(raw)) is not None:
+            raise ValueError(wrong)
+        allowed = [choice.value for choice in self.spec.choices]
+        if allowed and raw not in allowed:
+            raise ValueError(f'"{raw[:40]}" is none of {", ".join(allowed)}')
+        return raw
+
+
+def _boolean(raw: str) -> bool:
+    if raw in ("yes", "true", "on"):
+        return True
+    if raw in ("no", "false", "off"):
+        return False
+    raise ValueError(f'expected yes or no, got "{raw[:40]}"')
+
+
+def setting(kind: FieldKind, label: str, **spec: Any) -> Any:
+    """A dataclass field of an answers type, described for every front end."""
+    return dataclasses.field(metadata={"spec": Spec(kind, label, **spec)})
+
+
+def fields_of(answers_type: type[Any]) -> tuple[Field, ...]:
+    """The fields of an answers type, in the order in which they are asked."""
+    return tuple(Field(found.name, found.metadata["spec"]) for found in dataclasses.fields(answers_type))
+
+
+def with_choices(field: Field, choices: tuple[Choice, ...]) -> Field:
+    """The field with the choices that this machine offers, where its kind takes choices."""
+    if not choices or field.spec.kind not in (FieldKind.CHOICE, FieldKind.CHOICES):
+        return field
+    return Field(field.name, dataclasses.replace(field.spec, choices=choices))

@@ -1,0 +1,127 @@
+"""Links of the chain of protection and what a probe found about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from nutwizard.core.secret import Secret
+
+
+class LinkId(StrEnum):
+    """The links, in the order of the chain from UPS to powered-off load."""
+
+    UPS = "ups"
+    DRIVER = "driver"
+    UPSD = "upsd"
+    FIREWALL = "firewall"
+    LOGIN = "login"
+    UPSMON = "upsmon"
+    EVENTS = "events"
+    SHUTDOWN = "shutdown"
+    POWEROFF = "poweroff"
+    BOOT = "boot"
+    STALE = "stale"
+
+
+class State(StrEnum):
+    """What a probe can say of a link."""
+
+    PROVEN = "proven"
+    BROKEN = "broken"
+    WAITING = "waiting"
+    UNKNOWN = "unknown"
+    NOT_APPLICABLE = "not applicable"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where a NUT server is to be asked."""
+
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class DriverData:
+    """upsd has fresh data of `ups`, and the driver runs with these `driver.parameter.*` values."""
+
+    server: Server
+    ups: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Listens:
+    """upsd answers on this address."""
+
+    server: Server
+
+
+@dataclass(frozen=True, slots=True)
+class Reachable:
+    """The server can be reached from here: name, TCP, NUT protocol, the UPS, its data - in this order,
+    first failure named.
+    """
+
+    server: Server
+    ups: str
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """`user` can log in for `ups`, with primary rights where asked. A login that was made is taken back.
+
+    `denied` says why it would be denied, where this machine's own upsd.users tells: the server never does.
+    """
+
+    server: Server
+    ups: str
+    user: str
+    password: Secret
+    primary: bool = False
+    denied: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """An upsmon of this machine is in the server's list of clients of `ups`."""
+
+    server: Server
+    ups: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """A user of upsd.users as read from the file: what is wrong is said at once, nothing is connected."""
+
+    user: str
+    wrong: str = ""
+
+
+Target = DriverData | Listens | Reachable | Login | LoggedIn | Rights
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One link to be proven: its id, what it is about in words, the probe's target, and the step that mends
+    it.
+    """
+
+    id: LinkId
+    subject: str
+    target: Target
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a probe found: state, evidence, and for a broken link the cause and the next thing to do."""
+
+    link: Link
+    state: State
+    evidence: str = ""
+    cause: str = ""
+    fix: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,25 @@
+"""Where Debian keeps NUT's files, and where nutwizard keeps its own. Source: Debian's nut packages, file
+lists.
+"""
+
+from __future__ import annotations
+
+NUT = "/etc/nut"
+NUT_CONF = f"{NUT}/nut.conf"
+UPS_CONF = f"{NUT}/ups.conf"
+UPSD_CONF = f"{NUT}/upsd.conf"
+UPSD_USERS = f"{NUT}/upsd.users"
+UPSMON_CONF = f"{NUT}/upsmon.conf"
+UPSSCHED_CONF = f"{NUT}/upssched.conf"
+UPSSCHED_CMD = "/usr/sbin/upssched-cmd"
+KILLPOWER = "/etc/killpower"
+RUN_NUT = "/run/nut"
+
+OWN = "/etc/nutwizard"
+SAVED_ANSWERS = f"{OWN}/answers.yaml"
+CLIENT_PASSWORD = f"{OWN}/client.password"
+MONITOR_PASSWORD = f"{OWN}/monitor.password"
+STATE = "/var/lib/nutwizard"
+
+#: The two names under which the guide's reader keeps the state before a change, in the order of our choice.
+COPIES = (".orig", ".bkp")

@@ -1,0 +1,71 @@
+"""A plan: what would change. Pure data: shown as a diff, applied, exported, compared. Empty means nothing
+to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from nutwizard.core.facts import Owner, Role
+from nutwizard.core.text import FileText
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """One file: before and after, contents and owner (None: the file is not there).
+
+    `rank` orders the writing, small first; undo goes the other way. `copy_of` names the file whose state
+    before our
+    first change this one keeps. `actual` is where a symlink leads.
+    """
+
+    path: str
+    actual: str
+    before: FileText | None
+    after: FileText | None
+    owner_before: Owner | None
+    owner_after: Owner | None
+    steps: tuple[str, ...] = ()
+    why: tuple[str, ...] = ()
+    rank: int = 50
+    copy_of: str = ""
+
+
+class ActKind(StrEnum):
+    """What can be done to a unit. `hold` and `release` stop and start a path unit around the writing."""
+
+    ENABLE = "enable"
+    DISABLE = "disable"
+    START = "start"
+    STOP = "stop"
+    RESTART = "restart"
+    HOLD = "hold"
+    RELEASE = "release"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One act on a unit and why. Acts run in the order of the plan; only `hold` comes before the files."""
+
+    kind: ActKind
+    unit: str
+    why: str
+    steps: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.kind.value} {self.unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that would change on this machine, and what the person should know about it (`notes`)."""
+
+    role: Role
+    files: tuple[FileChange, ...] = ()
+    acts: tuple[Act, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def empty(self) -> bool:
+        return not self.files and not self.acts

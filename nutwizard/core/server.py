@@ -1,0 +1,72 @@
+"""Where upsd listens, and which users it knows, as NUT reads the files. Shared by the steps that write and
+that prove.
+"""
+
+from __future__ import annotations
+
+from nutwizard.core.site import NUT_PORT
+from nutwizard.formats.nutfile import NutFile
+from nutwizard.formats.sections import SectionFile
+
+WILDCARDS = ("0.0.0.0", "::", "*", "::0")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+#: From this version on the first LISTEN line is the one that must be bindable, before it the last (measured).
+FIRST_LINE_DECIDES = (2, 8, 1)
+#: From this version on NUT knows the words primary and secondary (measured: 2.7.4 reads them as slave,
+#: silently).
+PRIMARY_WORDS = (2, 8, 0)
+
+
+def listen_lines(document: NutFile) -> list[tuple[str, int]]:
+    """The LISTEN lines as (address, port), in order; without any, NUT's own two."""
+    found = [(entry.args[0], _port(entry.args)) for entry in document.entries("LISTEN") if entry.args]
+    return found or [("127.0.0.1", NUT_PORT), ("::1", NUT_PORT)]
+
+
+def _port(args: tuple[str, ...]) -> int:
+    return int(args[1]) if len(args) > 1 and args[1].isdigit() else NUT_PORT
+
+
+def hides_the_network(lines: list[tuple[str, int]], version: tuple[int, ...]) -> str:
+    """The wildcard that a specific address on the same port keeps from being bound, "" when none.
+
+    Up to 2.8.0 the last line wins, from 2.8.1 on the first; either way one of the two is lost without an
+    error.
+    """
+    for address, port in lines:
+        rivals = [a for a, p in lines if p == port and a not in WILDCARDS and (":" in a) == (":" in address)]
+        if address in WILDCARDS and rivals:
+            return address
+    return ""
+
+
+def local_address(lines: list[tuple[str, int]]) -> tuple[str, int]:
+    """The address and port at which this machine's own upsmon and checks reach upsd."""
+    for wanted in (("127.0.0.1", "localhost", "0.0.0.0", "*"), ("::1", "::", "::0")):
+        for address, port in lines:
+            if address in wanted:
+                return ("127.0.0.1" if wanted[0] == "127.0.0.1" else "::1", port)
+    return lines[0]
+
+
+def role_words(version: tuple[int, ...]) -> tuple[str, str]:
+    """(primary, secondary) in the words of this version: older NUT takes unknown words for slave without a
+    message.
+    """
+    return ("primary", "secondary") if version >= PRIMARY_WORDS else ("master", "slave")
+
+
+def is_primary(word: str, version: tuple[int, ...]) -> bool:
+    """Whether upsmon of this version reads the type word of a MONITOR line as primary."""
+    known = ("master", "primary") if version >= PRIMARY_WORDS else ("master",)
+    return word.lower() in known
+
+
+def upsmon_right(users: SectionFile, user: str) -> str:
+    """The user's `upsmon` right in lower case, "" when there is none."""
+    return (users.get(user, "upsmon") or "").lower()
+
+
+def is_administrator(users: SectionFile, user: str) -> bool:
+    """Whether the user may do more than watch: actions, instant commands."""
+    return any(users.get(user, key) is not None for key in ("actions", "instcmds"))

@@ -1,0 +1,26 @@
+"""systemd units of Debian's NUT packages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nutwizard.core.facts import Role
+
+ENUMERATOR = "nut-driver-enumerator.service"
+ENUMERATOR_PATH = "nut-driver-enumerator.path"
+#: Before NUT 2.8 one unit ran every driver.
+ALL_DRIVERS = "nut-driver.service"
+SERVER = "nut-server.service"
+MONITOR = "nut-monitor.service"
+
+
+def driver_unit(ups: str) -> str:
+    """The driver's unit from NUT 2.8 on: the enumerator enables an instance of the section's own name."""
+    return f"nut-driver@{ups}.service"
+
+
+def units_of(role: Role, ups: Iterable[str]) -> tuple[str, ...]:
+    """Every unit of this role whose state decides what has to be done."""
+    if role is Role.CLIENT:
+        return (MONITOR,)
+    return (*map(driver_unit, ups), ALL_DRIVERS, ENUMERATOR, ENUMERATOR_PATH, SERVER, MONITOR)

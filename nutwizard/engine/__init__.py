@@ -1,0 +1,1 @@
+"""All effects, through a Host only: reading the machine, planning, transactions, probes."""

@@ -1,0 +1,217 @@
+"""Read the facts of a machine, once, through its host."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Protocol
+
+from nutwizard.core import paths
+from nutwizard.core.errors import NeedsRoot
+from nutwizard.core.facts import (
+    Address,
+    Daemon,
+    Door,
+    DriverOptions,
+    Facts,
+    FileFact,
+    Kind,
+    Lazy,
+    Listener,
+    Nut,
+    Role,
+    UnitFact,
+    UsbUps,
+)
+from nutwizard.core.text import FileText
+from nutwizard.core.units import units_of
+from nutwizard.engine.host import Host
+from nutwizard.formats.sections import SectionFile
+from nutwizard.formats.shellfile import ShellFile
+
+#: dpkg's table of a large host has about 3 MB.
+_DPKG_STATUS, _DPKG_LIMIT = "/var/lib/dpkg/status", 64 << 20
+_PACKAGES = ("nut-client", "nut-server", "nut", "pve-manager")
+_DRIVER_FOLDERS = ("/lib/nut", "/usr/lib/nut")
+_NO_DRIVERS = ("upsd", "upsmon", "cgi-bin")
+#: What systemctl is asked about each unit.
+_PROPERTIES = "Id,Names,LoadState,ActiveState,UnitFileState,ActiveEnterTimestamp"
+
+
+class Sources(Protocol):
+    """What only a running machine knows. Each is asked at most once, when first needed."""
+
+    def kind(self) -> tuple[Kind, str]: ...
+
+    def addresses(self) -> tuple[Address, ...]: ...
+
+    def listeners(self) -> tuple[Listener, ...]: ...
+
+    def daemons(self) -> tuple[Daemon, ...]: ...
+
+    def usb(self) -> tuple[UsbUps, ...]: ...
+
+    def driver_options(self, driver: str) -> DriverOptions: ...
+
+
+def detect(
+    host: Host, sources: Sources, role: Role | None, managed: Iterable[str], touched: frozenset[str]
+) -> Facts:
+    """The facts for this role (None: as the machine proposes). `managed` are the paths that the steps name.
+
+    Raises NeedsRoot when a managed file may not be read.
+    """
+    packages = _packages(host)
+    kind, evidence = sources.kind()
+    if kind is Kind.UNKNOWN and "pve-manager" in packages:
+        kind, evidence = Kind.PVE, "the package pve-manager is installed"
+    files = {path: file_fact(host, path) for path in _with_copies(managed)}
+    role = role or proposed_role(kind) or Role.CLIENT
+    return Facts(
+        door=host.door,
+        kind=kind,
+        kind_evidence=evidence,
+        hostname=_first_line(host, "/etc/hostname"),
+        system=_system_name(host),
+        pve=packages.get("pve-manager", ""),
+        nut=_nut(host, packages),
+        files=files,
+        units={} if host.door is Door.OFFLINE else _units(host, role, files),
+        touched=touched,
+        addresses=Lazy(sources.addresses),
+        listeners=Lazy(sources.listeners),
+        daemons=Lazy(sources.daemons),
+        usb=Lazy(sources.usb),
+        driver_options=sources.driver_options,
+    )
+
+
+def proposed_role(kind: Kind) -> Role | None:
+    """A PVE host serves its UPS, a guest follows; a plain machine is asked."""
+    return {Kind.PVE: Role.HOST, Kind.VM: Role.CLIENT, Kind.CONTAINER: Role.CLIENT}.get(kind)
+
+
+def configured_role(host: Host) -> Role | None:
+    """What nut.conf says, for a machine whose kind proposes nothing."""
+    try:
+        mode = ShellFile.parse(host.read(paths.NUT_CONF)).get("MODE")
+    except OSError:
+        return None
+    return {"netserver": Role.HOST, "standalone": Role.HOST, "netclient": Role.CLIENT}.get(mode or "")
+
+
+def file_fact(host: Host, path: str) -> FileFact:
+    """One file with bytes, owner and mode. Raises NeedsRoot when it may not be read."""
+    try:
+        found = host.stat(path)
+        if found is None:
+            return FileFact(path, actual=path)
+        actual = host.real(path)
+        data = host.read(path) if found.kind == "file" else None
+    except PermissionError as error:
+        raise NeedsRoot(f"{path}: {error.strerror}", "Run it as root: sudo nutwizard ...") from None
+    text = None if data is None else FileText(path, data)
+    return FileFact(path, found.kind, actual, text, found.owner, found.changed, found.links)
+
+
+def _with_copies(managed: Iterable[str]) -> list[str]:
+    own = (paths.SAVED_ANSWERS, paths.CLIENT_PASSWORD, paths.MONITOR_PASSWORD)
+    named = dict.fromkeys([*managed, *own])
+    copies = [path + ending for path in named if path.startswith(paths.NUT + "/") for ending in paths.COPIES]
+    return [*named, *copies]
+
+
+def _packages(host: Host) -> dict[str, str]:
+    """Versions of the packages that matter, from dpkg's own table: asking dpkg-query costs ten times as
+    much.
+    """
+    try:
+        table = b"\n" + host.read(_DPKG_STATUS, _DPKG_LIMIT)
+    except OSError:
+        return {}
+    found = {}
+    for name in _PACKAGES:
+        start = table.find(b"\nPackage: %s\n" % name.encode())
+        if start < 0:
+            continue
+        stanza = table[start : table.find(b"\n\n", start) if table.find(b"\n\n", start) > 0 else None]
+        version = re.search(rb"\nVersion: (\S+)", stanza)
+        if version and b"\nStatus: install ok installed" in stanza:
+            found[name] = version[1].decode("ascii", "replace")
+    return found
+
+
+def _nut(host: Host, packages: dict[str, str]) -> Nut:
+    text = packages.get("nut-client") or packages.get("nut-server", "")
+    known_from = "dpkg" if text else ""
+    if not text and host.door is Door.LIVE:
+        text, known_from = _asked_version(host)
+    numbers = re.match(r"(?:\d+:)?(\d+(?:\.\d+)*)", text)
+    drivers = {name for folder in _DRIVER_FOLDERS for name in host.names(folder)} - set(_NO_DRIVERS)
+    return Nut(
+        version=tuple(map(int, numbers[1].split("."))) if numbers else (),
+        known_from=known_from,
+        packages={name: version for name, version in packages.items() if name.startswith("nut")},
+        user=_has_name(host, "/etc/passwd", "nut"),
+        group=_has_name(host, "/etc/group", "nut"),
+        upssched=next((p for p in ("/usr/sbin/upssched", "/sbin/upssched") if host.stat(p)), ""),
+        drivers=tuple(sorted(drivers)),
+    )
+
+
+def _asked_version(host: Host) -> tuple[str, str]:
+    """From the programs themselves, for a NUT that dpkg does not know."""
+    for program in ("/usr/bin/upsc", "/bin/upsc", "/usr/sbin/upsd", "/sbin/upsd"):
+        if host.stat(program) is None:
+            continue
+        answer = host.run([program, "-V"], timeout=5)
+        if number := re.search(r"\b(\d+\.\d+(?:\.\d+)*)", answer.out + answer.err):
+            return number[1], f"{program} -V"
+    return "", ""
+
+
+def _units(host: Host, role: Role, files: dict[str, FileFact]) -> dict[str, UnitFact]:
+    """The state of every unit of this role, in one call."""
+    ups = SectionFile.parse(files[paths.UPS_CONF].data).names() if paths.UPS_CONF in files else ()
+    names = units_of(role, ups)
+    answer = host.run(
+        ["/usr/bin/systemctl", "show", "--timestamp=unix", "-p", _PROPERTIES, *names], timeout=20
+    )
+    found: dict[str, UnitFact] = {}
+    for asked, block in zip(names, re.split(r"\n\s*\n", answer.out.strip()), strict=False):
+        values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        found[asked] = UnitFact(
+            asked,
+            values.get("LoadState", "not-found"),
+            values.get("ActiveState", "unknown"),
+            values.get("UnitFileState", ""),
+            _since(values.get("ActiveEnterTimestamp", "")),
+        )
+    return found
+
+
+def _since(text: str) -> float | None:
+    return float(text[1:]) if re.fullmatch(r"@\d+", text) else None
+
+
+def _first_line(host: Host, path: str) -> str:
+    try:
+        return host.read(path).decode("utf-8", "replace").strip().partition("\n")[0]
+    except OSError:
+        return ""
+
+
+def _system_name(host: Host) -> str:
+    try:
+        text = host.read("/etc/os-release").decode("utf-8", "replace")
+    except OSError:
+        return ""
+    name = re.search(r'^PRETTY_NAME="?([^"\n]*)', text, re.MULTILINE)
+    return name[1] if name else ""
+
+
+def _has_name(host: Host, table: str, name: str) -> bool:
+    try:
+        return re.search(rb"^%s:" % name.encode(), host.read(table), re.MULTILINE) is not None
+    except OSError:
+        return False

@@ -1,0 +1,86 @@
+"""One managed file: what stands there, and putting other contents in its place in one step."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from nutwizard.core import paths
+from nutwizard.core.facts import Owner
+from nutwizard.core.plan import FileChange
+from nutwizard.engine.host import Host
+
+#: Bytes and owner; None where no file stands.
+Content = tuple[bytes, Owner] | None
+
+
+def target(change: FileChange) -> str:
+    """The file that is written: where a symlink leads, else the path itself."""
+    return change.actual or change.path
+
+
+def before(change: FileChange) -> Content:
+    """What the plan found."""
+    return _content(change.before.data if change.before else None, change.owner_before)
+
+
+def after(change: FileChange) -> Content:
+    """What the plan wants."""
+    return _content(change.after.data if change.after else None, change.owner_after)
+
+
+def _content(data: bytes | None, owner: Owner | None) -> Content:
+    if data is None:
+        return None
+    if owner is None:
+        raise ValueError("a file that is there has an owner")
+    return data, owner
+
+
+def found(host: Host, path: str) -> Content:
+    """What stands at `path` now, no symlink followed. Raises OSError, also for what is no regular file."""
+    stat = host.stat(path, follow=False)
+    if stat is None:
+        return None
+    if stat.kind != "file":
+        raise OSError(errno.EINVAL, f"is a {stat.kind} now", path)
+    return host.read(path), stat.owner
+
+
+def temporary(path: str, transaction: int) -> str:
+    """The name beside `path` under which its next contents are written; foreseeable, so recovery finds it."""
+    folder, name = os.path.split(path)
+    return f"{folder}/.{name}.nutwizard-{transaction}"
+
+
+def put(host: Host, path: str, content: Content, transaction: int) -> None:
+    """Make `path` hold `content`, durably and in one step: at no moment is it torn, empty or wider readable.
+
+    Raises OSError; the file is then as before or as wanted. A left-over temporary of this transaction goes.
+    """
+    clear(host, path, transaction)
+    if content is None:
+        if host.stat(path, follow=False) is not None:
+            host.remove(path)
+        tidy(host, path)
+        return
+    if os.path.dirname(path) == paths.OWN:
+        host.make_folder(paths.OWN, Owner("root", "root", 0o700))
+    data, owner = content
+    host.create(temporary(path, transaction), data, owner)
+    host.rename(temporary(path, transaction), path)
+
+
+def clear(host: Host, path: str, transaction: int) -> None:
+    """Remove the temporary of `path`, if an interrupted run has left it."""
+    left = temporary(path, transaction)
+    if host.stat(left, follow=False) is not None:
+        host.remove(left)
+
+
+def tidy(host: Host, path: str) -> None:
+    """Our own folder goes with the last file in it."""
+    if os.path.dirname(path) != paths.OWN or host.names(paths.OWN):
+        return
+    if host.stat(paths.OWN, follow=False) is not None:
+        host.remove(paths.OWN)

@@ -1,0 +1,83 @@
+"""When a change has gone well: what was proven before is proven again, and stays so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from nutwizard.core.links import Finding, LinkId, State
+from nutwizard.engine.host import Host
+from nutwizard.engine.units import Told
+
+Prove = Callable[[], tuple[Finding, ...]]
+
+#: Above systemd's 90 s for a start and Debian's 3 x 45 s for a driver.
+WAIT = 150.0
+#: Proven means: still proven after this many seconds (a daemon that exits does so within its first two).
+STEADY = 3.0
+#: How long a link that was down before is waited for after the last change for the better or worse.
+PATIENCE = 10.0
+_POLL = 0.5
+
+_WORST_FIRST = (State.BROKEN, State.UNKNOWN, State.WAITING, State.PROVEN, State.NOT_APPLICABLE)
+
+
+def states(findings: Iterable[Finding]) -> dict[LinkId, State]:
+    """One state per link: the worst, where a link is about several addresses or users."""
+    found: dict[LinkId, State] = {}
+    for finding in findings:
+        link = finding.link.id
+        found[link] = min(found.get(link, State.NOT_APPLICABLE), finding.state, key=_WORST_FIRST.index)
+    return found
+
+
+def proven(findings: Iterable[Finding]) -> frozenset[LinkId]:
+    """The links that are proven."""
+    return frozenset(link for link, state in states(findings).items() if state is State.PROVEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How the waiting ended. `lost`: links that were proven before and are broken now."""
+
+    findings: tuple[Finding, ...]
+    lost: tuple[LinkId, ...] = ()
+
+
+def settle(
+    host: Host, prove: Prove, before: frozenset[LinkId], told: Callable[[], Told], wait: float
+) -> Verdict:
+    """Wait until every link of `before` is proven again, no other is broken, and still so after `STEADY` s.
+
+    The rule in words: what worked before gets up to `wait` s to work again, unless systemd has given a unit
+    up; what did not work before is waited for while units start or findings change, and `PATIENCE` s longer.
+    """
+    start = changed = host.ticks()
+    good: float | None = None
+    given_up: float | None = None
+    last: dict[LinkId, State] = {}
+    while True:
+        findings = prove()
+        now, seen = host.ticks(), states(findings)
+        units = told()
+        if seen != last or units.starting:
+            changed, last = now, seen
+        missing = [
+            link
+            for link in before
+            if seen.get(link, State.PROVEN) not in (State.PROVEN, State.NOT_APPLICABLE)
+        ]
+        lost = tuple(link for link in LinkId if link in missing and seen[link] is State.BROKEN)
+        patient = State.BROKEN in seen.values() and now - changed < PATIENCE
+        good = _since(good, now, not missing and not patient)
+        given_up = _since(given_up, now, bool(lost and units.failed and not units.starting))
+        if good is not None and now - good >= STEADY:
+            return Verdict(findings)
+        if now - start >= wait or (given_up is not None and now - given_up >= STEADY):
+            return Verdict(findings, lost)
+        host.sleep(_POLL)
+
+
+def _since(before: float | None, now: float, holds: bool) -> float | None:
+    """Since when something holds without a break."""
+    return (now if before is None else before) if holds else None

@@ -1,0 +1,85 @@
+"""The journal of one transaction: one checksummed line per act, on the disk before the act begins."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from enum import StrEnum
+
+from nutwizard.engine.host import Host
+
+
+class Mark(StrEnum):
+    """What a line says. Everything before `READY` is preparation: no file of the machine was touched."""
+
+    READY = "ready"
+    ACT = "act"
+    FILE = "file"
+    COMMITTED = "committed"
+    ROLLING_BACK = "rolling back"
+    ROLLED_BACK = "rolled back"
+
+
+#: The last of these decides what became of the transaction; without one it is unfinished.
+_DECISIONS = (Mark.COMMITTED, Mark.ROLLING_BACK, Mark.ROLLED_BACK)
+
+
+class Journal:
+    """`FOLDER/journal`. A line that a kill or a power cut has cut short fails its checksum and is ignored.
+
+    A line holds a mark and numbers of the plan's files and acts: never contents, never a digest of contents.
+    """
+
+    def __init__(self, host: Host, path: str) -> None:
+        self._host, self._path = host, path
+        try:
+            data = host.read(path)
+        except FileNotFoundError:
+            data = b""
+        self._lines = [line for raw in data.split(b"\n") if (line := _read(raw)) is not None]
+        self._at_line_start = not data or data.endswith(b"\n")
+
+    def note(self, mark: Mark, number: int | None = None) -> None:
+        """Put a line on the disk. Raises OSError; the line may then be there or not."""
+        line: dict[str, object] = {"mark": mark.value}
+        if number is not None:
+            line["number"] = number
+        text = json.dumps(line).encode()
+        start = b"" if self._at_line_start else b"\n"
+        self._at_line_start = False
+        self._host.append(self._path, b"%s%08x %s\n" % (start, zlib.crc32(text), text))
+        self._at_line_start = True
+        self._lines.append(line)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the preparation was complete, so that files may have been touched."""
+        return any(line["mark"] == Mark.READY for line in self._lines)
+
+    @property
+    def decision(self) -> Mark | None:
+        """`COMMITTED`, `ROLLED_BACK`, `ROLLING_BACK`; None before a decision."""
+        marks = [line["mark"] for line in self._lines if line["mark"] in _DECISIONS]
+        return Mark(str(marks[-1])) if marks else None
+
+    @property
+    def finished(self) -> bool:
+        return self.decision in (Mark.COMMITTED, Mark.ROLLED_BACK)
+
+    def begun(self, mark: Mark) -> frozenset[int]:
+        """The numbers of the files or acts that were begun."""
+        numbers = (line.get("number") for line in self._lines if line["mark"] == mark)
+        return frozenset(number for number in numbers if isinstance(number, int))
+
+
+def _read(raw: bytes) -> Mapping[str, object] | None:
+    """One line, or None when it is not whole."""
+    checksum, _, text = raw.partition(b" ")
+    if checksum != b"%08x" % zlib.crc32(text):
+        return None
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) and "mark" in line else None

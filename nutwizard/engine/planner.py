@@ -1,0 +1,140 @@
+"""From facts and given values to answers, site, draft and plan. Pure: the same in every front end and in
+the replay.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nutwizard.core.answers import AnswersSet, Given, Proposed, choose
+from nutwizard.core.draft import Draft
+from nutwizard.core.errors import Problem
+from nutwizard.core.facts import Facts, Role
+from nutwizard.core.fields import Field, fields_of
+from nutwizard.core.site import Site
+from nutwizard.core.step import Step, View
+
+#: Steps whose acts follow from what other steps change: they belong to every plan.
+ALWAYS = ("services",)
+
+
+@dataclass
+class Walk:
+    """One walk through the steps: what each was given, decided, and what came of it."""
+
+    role: Role
+    draft: Draft
+    views: dict[str, View] = field(default_factory=dict)
+    decided: dict[str, dict[str, Proposed]] = field(default_factory=dict)
+    answers: dict[str, Any] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    site: Site | None = None
+
+
+class Planner:
+    """Walks the steps of a role over the facts. `sources` are sets of given values; the origin of each
+    decides.
+    """
+
+    def __init__(
+        self, steps: Sequence[Step[Any]], facts: Facts, role: Role, asset: Callable[[str], str]
+    ) -> None:
+        self.steps = tuple(steps)
+        self.facts = facts
+        self.role = role
+        self._asset = asset
+        self._parsed: dict[tuple[str, bool], Any] = {}
+
+    def walk(self, sources: Sequence[AnswersSet], edited: Collection[str] | None = None) -> Walk:
+        """Every step in order. Only the steps in `edited` (None: all) change the draft.
+
+        A step whose answers cannot be built ends the walk, since later ones read what it publishes; its
+        problems, and
+        those of the steps before it, are in the result.
+        """
+        walk = Walk(self.role, Draft(self.facts, self.role), site=Site(self.role))
+        for step in self.steps:
+            assert walk.site is not None
+            view = View(self.facts, walk.site, self._asset, self._parsed)
+            walk.views[step.name] = view
+            decided = self.decide(step, view, sources)
+            walk.decided[step.name] = decided
+            missing = _missing(step, self.role, decided)
+            if missing:
+                walk.problems += missing
+                return walk
+            answers = step.answers_type(self.role)(**{name: found.value for name, found in decided.items()})
+            found = [_placed(problem, sources) for problem in step.check(view, answers)]
+            walk.problems += found
+            if found:
+                return walk
+            walk.answers[step.name] = answers
+            if edited is None or step.name in edited or step.name in ALWAYS:
+                walk.draft.step = step.name
+                step.edit(walk.draft, view, answers)
+                walk.draft.settle()
+            walk.site = step.publish(view, answers)
+        return walk
+
+    def decide(self, step: Step[Any], view: View, sources: Sequence[AnswersSet]) -> dict[str, Proposed]:
+        """The winning value of each field, by origin. Values that were given are told to `suggest`, winners
+        first.
+        """
+        names = [found.name for found in fields_of(step.answers_type(self.role))]
+        given = {name: [g for s in sources if (g := s.get(step.name, name)) is not None] for name in names}
+        firm = {name: min(all_, key=lambda g: g.origin.rank).value for name, all_ in given.items() if all_}
+        first = step.suggest(view, {})
+        told = {name: value for name, value in firm.items() if _wins(given[name], first.get(name))}
+        proposed = step.suggest(view, told) if told else first
+        return {name: choose(proposed[name], given[name]) for name in names}
+
+    def affected(self, only: Collection[str], before: Walk, after: Walk) -> set[str]:
+        """The steps in `only`, and those whose shared values differ from what they were without the new
+        answers.
+        """
+        changed = {
+            name
+            for name, view in after.views.items()
+            if name in before.views and before.views[name].site != view.site
+        }
+        return set(only) | changed
+
+    def fields(self, step: Step[Any], view: View) -> tuple[Field, ...]:
+        """The step's fields with the choices of this machine filled in."""
+        offered = step.choices(view)
+        return tuple(_offering(found, offered) for found in fields_of(step.answers_type(self.role)))
+
+
+def _wins(given: Sequence[Given], proposed: Proposed | None) -> bool:
+    return proposed is None or min(g.origin.rank for g in given) < proposed.origin.rank
+
+
+def _offering(found: Field, offered: Mapping[str, Any]) -> Field:
+    choices = offered.get(found.name, ())
+    if not choices or found.spec.check is not None:
+        return found
+    return Field(found.name, dataclasses.replace(found.spec, choices=tuple(choices)))
+
+
+def _missing(step: Step[Any], role: Role, decided: Mapping[str, Proposed]) -> list[Problem]:
+    """Fields that must have a value and have none."""
+    return [
+        Problem(
+            f"is needed{f': {decided[f.name].note}' if decided[f.name].note else ''}", f"{step.name}.{f.name}"
+        )
+        for f in fields_of(step.answers_type(role))
+        if decided[f.name].value is None and not f.spec.optional
+    ]
+
+
+def _placed(problem: Problem, sources: Sequence[AnswersSet]) -> Problem:
+    """The problem with the place of the value that is at fault, where a file gave it."""
+    step, _, name = problem.field.partition(".")
+    for source in sources:
+        given = source.get(step, name)
+        if given is not None and given.place:
+            return problem.at(given.place)
+    return problem

@@ -1,0 +1,244 @@
+"""Probes: ask the machine about each link of the chain. A file that looks right proves nothing; an answer
+does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from nutwizard.core.facts import Door
+from nutwizard.core.links import (
+    DriverData,
+    Finding,
+    Link,
+    LinkId,
+    Listens,
+    LoggedIn,
+    Login,
+    Reachable,
+    Rights,
+    Server,
+    State,
+)
+from nutwizard.core.site import bracketed
+from nutwizard.engine.host import Host
+from nutwizard.engine.nut_client import Limits, NutClient, open_client
+from nutwizard.engine.nut_errors import (
+    AccessDenied,
+    AnswerTimeout,
+    Closed,
+    ConnectRefused,
+    ConnectTimeout,
+    DataStale,
+    DriverNotConnected,
+    NameNotResolved,
+    NotNut,
+    NutError,
+    UnknownUps,
+    Unreachable,
+)
+
+LIMITS = Limits()
+#: Values that the client's proof shows first, as the guide does.
+SHOWN = ("ups.status", "battery.charge", "battery.charge.low", "battery.runtime", "ups.load", "ups.model")
+#: Just after its start upsd shows the status WAIT (measured: for about 2 s).
+NO_DATA = "upsd waits for the driver's first data"
+
+#: What to do next, by class of error.
+FIXES: Mapping[type[NutError], str] = {
+    NameNotResolved: "Use the server's address in place of its name, or add it to /etc/hosts.",
+    ConnectTimeout: (
+        "A firewall drops the packets, or the machine is off. On the host enable the rule in the security"
+        " group nut_port_accept_in (Datacenter > Firewall > Security Group), and the group on the node."
+    ),
+    ConnectRefused: "On the host: upsd is down, or listens on loopback only. Run there: nutwizard check",
+    Unreachable: "Check the network between this machine and the server: ip route, ping.",
+    NotNut: "Check address and port: nutwizard step monitor",
+    Closed: "Run the check again; if it stays: journalctl -u nut-server on the server",
+    AnswerTimeout: "The server is there but does not answer: on the host restart nut-server.",
+    UnknownUps: "Take one of the names that the server has: nutwizard step monitor",
+    DriverNotConnected: "On the host: systemctl status 'nut-driver@*'; nutwizard step driver",
+    DataStale: "On the host look at cable and driver: journalctl -u 'nut-driver@*'; nutwizard step driver",
+    AccessDenied: "Run nutwizard check on the host: it says which. Or write both ends from one file.",
+}
+
+
+class _Unreached(Exception):
+    """The server was found unreachable by an earlier probe of this round."""
+
+
+class Prover:
+    """One round of probes. A server that cannot be reached is tried once, not once for each link."""
+
+    def __init__(self, host: Host, limits: Limits = LIMITS) -> None:
+        self._host = host
+        self._limits = limits
+        self._lost: dict[Server, NutError] = {}
+
+    def prove(self, links: Iterable[Link]) -> tuple[Finding, ...]:
+        """What was found of every link; one link may give several findings, each with its own id."""
+        return tuple(finding for link in links for finding in self._probe(link))
+
+    def _probe(self, link: Link) -> Iterable[Finding]:
+        target = link.target
+        if isinstance(target, Rights):
+            return (_rights(link, target),)
+        if self._host.door is Door.OFFLINE:
+            return (Finding(link, State.UNKNOWN, "no address is connected to below another root"),)
+        try:
+            match target:
+                case Reachable():
+                    return self._reachable(link, target)
+                case Listens():
+                    return (self._listens(link, target),)
+                case DriverData():
+                    return (self._driver(link, target),)
+                case Login():
+                    return (self._login(link, target),)
+                case LoggedIn():
+                    return (self._logged_in(link, target),)
+        except _Unreached:
+            return (Finding(link, State.UNKNOWN, f"not asked: {_where(target.server)} is not reached"),)
+        except NutError as error:
+            return (_broken(link, error),)
+
+    def _open(self, server: Server) -> NutClient:
+        if server in self._lost:
+            raise _Unreached
+        try:
+            return open_client(self._host.connect, server.address, server.port, self._limits)
+        except NutError as error:
+            self._lost[server] = error
+            raise
+
+    def _listens(self, link: Link, target: Listens) -> Finding:
+        if target.server in self._lost:
+            return _broken(link, self._lost[target.server])
+        with self._open(target.server) as client:
+            return Finding(link, State.PROVEN, f"answers: {client.version()}")
+
+    def _driver(self, link: Link, target: DriverData) -> Finding:
+        with self._open(target.server) as client:
+            values = client.list_vars(target.ups)
+            status = client.get_var(target.ups, "ups.status")
+        if status == "WAIT":
+            return Finding(link, State.WAITING, NO_DATA)
+        wrong = [
+            f"{key} is {values[name]} in the running driver, {wanted} in ups.conf"
+            for key, wanted in target.parameters.items()
+            if (name := f"driver.parameter.{key}") in values and not _same(values[name], wanted)
+        ]
+        if wrong:
+            fix = "Restart the driver: nutwizard step driver"
+            return Finding(link, State.BROKEN, "; ".join(wrong), "the driver runs on older options", fix)
+        shown = [
+            f"{key} {value}"
+            for key, value in target.parameters.items()
+            if f"driver.parameter.{key}" in values
+        ]
+        return Finding(link, State.PROVEN, ", ".join([f"fresh data, status {status}", *shown]))
+
+    def _reachable(self, link: Link, target: Reachable) -> Iterable[Finding]:
+        """Name, TCP, protocol, UPS, data: the first that fails is broken, the rest unknown."""
+        where = _where(target.server)
+        links = {
+            LinkId.FIREWALL: f"way to {where}",
+            LinkId.UPSD: f"NUT server on {where}",
+            LinkId.UPS: f"UPS {target.ups} there",
+            LinkId.DRIVER: "fresh data",
+        }
+        stages = {id_: replace(link, id=id_, subject=subject) for id_, subject in links.items()}
+        done: list[Finding] = []
+        values: dict[str, str] = {}
+        names: dict[str, str] = {}
+        try:
+            with self._open(target.server) as client:
+                done.append(Finding(stages[LinkId.FIREWALL], State.PROVEN, "connected"))
+                done.append(Finding(stages[LinkId.UPSD], State.PROVEN, client.version()))
+                names = client.ups_names()
+                values = client.list_vars(target.ups)
+                done.append(Finding(stages[LinkId.UPS], State.PROVEN, names.get(target.ups, "") or "known"))
+                status = client.get_var(target.ups, "ups.status")
+                done.append(
+                    Finding(stages[LinkId.DRIVER], State.PROVEN, f"status {status}", values=_shown(values))
+                )
+        except _Unreached:
+            return [Finding(link, State.UNKNOWN, f"not asked: {where} is not reached")]
+        except (DriverNotConnected, DataStale) as error:
+            if len(done) == 2:
+                done.append(Finding(stages[LinkId.UPS], State.PROVEN, names.get(target.ups, "") or "known"))
+            done.append(_broken(stages[LinkId.DRIVER], error))
+        except UnknownUps as error:
+            has = f"the server has {', '.join(names)}" if names else "the server has no UPS"
+            done.append(replace(_broken(stages[LinkId.UPS], error), evidence=f"{error.text} {has}"))
+        except NutError as error:
+            next_one = list(stages)[min(len(done), 3)]
+            if next_one is LinkId.FIREWALL and isinstance(error, ConnectRefused):
+                done.append(Finding(stages[LinkId.FIREWALL], State.PROVEN, "the machine answers"))
+                next_one = LinkId.UPSD
+            done.append(_broken(stages[next_one], error))
+        return self._rest(done, stages)
+
+    @staticmethod
+    def _rest(done: list[Finding], stages: Mapping[LinkId, Link]) -> list[Finding]:
+        seen = {finding.link.id for finding in done}
+        left = [link for id_, link in stages.items() if id_ not in seen]
+        return [
+            *done,
+            *(Finding(link, State.UNKNOWN, "not asked: an earlier link is broken") for link in left),
+        ]
+
+    def _login(self, link: Link, target: Login) -> Finding:
+        with self._open(target.server) as client:
+            try:
+                client.login(target.ups, target.user, target.password.reveal())
+                if target.primary and not client.has_primary_rights(target.ups):
+                    raise AccessDenied("ACCESS-DENIED")
+            except AccessDenied as error:
+                fix = "nutwizard step monitor" if target.denied else FIXES[AccessDenied]
+                cause = target.denied or "denied: user, password or role"
+                return Finding(link, State.BROKEN, error.text, cause, fix)
+        rights = ", with primary rights" if target.primary else ""
+        return Finding(link, State.PROVEN, f"logged in as {target.user}{rights}, and out again")
+
+    def _logged_in(self, link: Link, target: LoggedIn) -> Finding:
+        with self._open(target.server) as client:
+            own = client.own_address
+            found = client.clients(target.ups)
+        distinct = list(dict.fromkeys(found))
+        if own in distinct:
+            others = [address for address in distinct if address != own]
+            also = f"; also logged in: {', '.join(others)}" if others else ""
+            return Finding(link, State.PROVEN, f"upsd lists {own}{also}")
+        fix = "Look at its log: journalctl -u nut-monitor; then nutwizard step services"
+        listed = ", ".join(distinct) or "nobody"
+        cause = "upsmon is not running here, or its login was denied"
+        return Finding(link, State.BROKEN, f"upsd lists {listed}, not {own}", cause, fix)
+
+
+def _rights(link: Link, target: Rights) -> Finding:
+    if target.wrong:
+        return Finding(link, State.BROKEN, target.wrong, target.wrong, f"nutwizard step {link.step}")
+    return Finding(link, State.PROVEN, "password and right are in upsd.users")
+
+
+def _broken(link: Link, error: NutError) -> Finding:
+    fix: str = next((text for kind, text in FIXES.items() if isinstance(error, kind)), "")
+    return Finding(link, State.BROKEN, error.text, error.text, fix or f"nutwizard step {link.step}")
+
+
+def _where(server: Server) -> str:
+    return f"{bracketed(server.address)}:{server.port}"
+
+
+def _same(found: str, wanted: str) -> bool:
+    try:
+        return float(found) == float(wanted)
+    except ValueError:
+        return found == wanted
+
+
+def _shown(values: Mapping[str, str]) -> dict[str, str]:
+    first = {name: values[name] for name in SHOWN if name in values}
+    return first | {name: value for name, value in values.items() if name not in first}

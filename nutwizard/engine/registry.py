@@ -1,0 +1,52 @@
+"""The guide: every module of `nutwizard.steps`, in order, and its page. Adding a step is adding its two
+files.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.resources import files
+from pkgutil import iter_modules
+from typing import Any
+
+from nutwizard.core.facts import Role
+from nutwizard.core.page import Page, parse_page
+from nutwizard.core.step import Step
+
+
+@cache
+def all_steps() -> tuple[Step[Any], ...]:
+    """Every step, each after those that its `after` names.
+
+    Raises ValueError when the names go in a circle.
+    """
+    package = import_module("nutwizard.steps")
+    modules = sorted(found.name for found in iter_modules(package.__path__))
+    waiting = {
+        step.name: step for step in (import_module(f"nutwizard.steps.{name}").STEP for name in modules)
+    }
+    done: dict[str, Step[Any]] = {}
+    while waiting:
+        ready = [step for step in waiting.values() if not any(name in waiting for name in step.after)]
+        if not ready:
+            raise ValueError(f"steps wait for each other: {', '.join(sorted(waiting))}")
+        for step in ready:
+            done[step.name] = waiting.pop(step.name)
+    return tuple(done.values())
+
+
+def steps_of(role: Role) -> tuple[Step[Any], ...]:
+    """The steps of this role, in the guide's order."""
+    return tuple(step for step in all_steps() if role in step.roles)
+
+
+def page_of(name: str, role: Role) -> Page:
+    """The page of a step as a machine of this role shows it."""
+    return parse_page((files("nutwizard.steps") / f"{name}.md").read_text(encoding="utf-8"), role)
+
+
+@cache
+def asset(name: str) -> str:
+    """The text of an asset."""
+    return (files("nutwizard.assets") / name).read_text(encoding="utf-8")

@@ -1,0 +1,99 @@
+"""Writing answers: the file that a later replay reads. Small enough to need no YAML library."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nutwizard.core import paths
+from nutwizard.core.answers import AnswersSet, Origin
+from nutwizard.core.errors import Failed, NeedsRoot
+from nutwizard.core.facts import Owner, Role
+from nutwizard.core.fields import Field, FieldKind, fields_of
+from nutwizard.core.secret import Secret
+from nutwizard.core.step import Step
+from nutwizard.engine.host import Host
+from nutwizard.engine.tree import NumberedOwners, Tree
+
+
+def answers_text(role: Role, steps: Sequence[Step[Any]], answers: Mapping[str, Any], folder: str) -> str:
+    """The answers as an answers file in `folder`; each secret is named by the file that its field keeps it
+    in.
+    """
+    lines = [
+        "# Answers of nutwizard. Replay: nutwizard apply THIS_FILE",
+        "nutwizard: 1",
+        f"role: {role.value}",
+    ]
+    for step in steps:
+        fields = fields_of(step.answers_type(role))
+        if fields:
+            lines.append(f"{step.name}:")
+            lines += [_line(found, getattr(answers[step.name], found.name), folder) for found in fields]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _line(found: Field, value: Any, folder: str) -> str:
+    if isinstance(value, Secret):
+        return f"  {found.name}_file: {_quoted(os.path.relpath(found.spec.kept_in, folder))}"
+    if isinstance(value, tuple):
+        return f"  {found.name}: [{', '.join(map(_quoted, value))}]"
+    if found.spec.kind in (FieldKind.TEXT, FieldKind.CHOICE) and isinstance(value, str):
+        return f"  {found.name}: {_quoted(value)}"
+    return f"  {found.name}: {found.show(value)}"
+
+
+def _quoted(text: str) -> str:
+    """A plain word as it is, anything else in YAML's double quotes (its texts are printable ASCII: NUT
+    takes no other).
+    """
+    if text and all(c.isalnum() or c in "._/@-" for c in text) and text[0].isalnum():
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def read_saved(host: Host, steps: Mapping[Role, Sequence[Step[Any]]], role: Role) -> AnswersSet | None:
+    """The answers of an earlier run on this machine; None when there are none, or when they are of the
+    other role.
+
+    Raises AnswersError when the file cannot be used, NeedsRoot when it may not be read.
+    """
+    try:
+        if host.stat(paths.SAVED_ANSWERS) is None:
+            return None
+    except PermissionError:
+        raise NeedsRoot(f"{paths.SAVED_ANSWERS} may not be read by this user") from None
+    from nutwizard.engine.answers_file import read_answers
+
+    found = read_answers(host.on_disk(paths.SAVED_ANSWERS), steps, Origin.SAVED)
+    return found if found.role is role else None
+
+
+class PasswordFiles:
+    """Generated passwords in files beside a named answers file: written first, removed again unless `keep`
+    is set.
+
+    Raises Failed naming the file that cannot be written.
+    """
+
+    def __init__(self, drawn: Sequence[Secret]) -> None:
+        self._drawn = drawn
+        self._files = Tree("/", NumberedOwners({}, {}))
+        self.keep = False
+
+    def __enter__(self) -> PasswordFiles:
+        for secret in self._drawn:
+            owner = Owner(str(os.geteuid()), str(os.getegid()), 0o600)
+            try:
+                self._files.create(secret.file, f"{secret.reveal()}\n".encode(), owner)
+                self._files.sync_folder(os.path.dirname(secret.file))
+            except OSError as error:
+                raise Failed(f"{secret.file}: {error.strerror}", "Nothing was changed.") from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for secret in self._drawn:
+            if not self.keep and os.path.lexists(secret.file):
+                self._files.remove(secret.file)

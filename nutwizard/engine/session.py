@@ -1,0 +1,266 @@
+"""One run over one machine: facts, answers so far, plan, apply. Every front end and the replay go through
+it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from nutwizard.core import paths
+from nutwizard.core.answers import AnswersSet, Given, Origin, Proposed
+from nutwizard.core.errors import AnswersError, Problem, UsageError
+from nutwizard.core.facts import Door, Facts, Owner, Role
+from nutwizard.core.fields import Choice, Field, fields_of
+from nutwizard.core.page import Page
+from nutwizard.core.plan import FileChange, Plan
+from nutwizard.core.secret import Secret
+from nutwizard.core.site import Site
+from nutwizard.core.step import View
+from nutwizard.engine import registry
+from nutwizard.engine.detect import Sources, detect
+from nutwizard.engine.host import Host
+from nutwizard.engine.planner import Planner, Walk
+from nutwizard.engine.saved import PasswordFiles, answers_text
+from nutwizard.engine.store import Store
+from nutwizard.formats.safe import safe_text
+
+if TYPE_CHECKING:
+    from nutwizard.core.links import Finding
+    from nutwizard.engine.transaction import Outcome
+
+#: Characters that survive NUT's files and its protocol unquoted; 24 of them are 143 bits.
+ALPHABET = string.ascii_letters + string.digits + "-_"
+PASSWORD_LENGTH = 24
+_PRIVATE = Owner("root", "root", 0o600)
+PACKAGES = {Role.HOST: ("nut-server", "nut-client"), Role.CLIENT: ("nut-client",)}
+
+
+class Session:
+    """One guided run, one step or one replay.
+
+    `named` are the answers of a file on the command line, `saved` those of an earlier run. With `save` the
+    answers
+    become part of the plan. `only`: the steps that are asked; others are planned only where what they share
+    changed.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        sources: Sources,
+        role: Role,
+        *,
+        named: AnswersSet | None = None,
+        saved: AnswersSet | None = None,
+        save: bool = False,
+        only: Collection[str] = (),
+    ) -> None:
+        self.host = host
+        self.role = role
+        self._sources = sources
+        self.only = frozenset(only)
+        self._save = save
+        self._guide = {step.name: step for step in registry.steps_of(role)}
+        self.steps = tuple(self._guide)
+        self.facts: Facts = detect(host, sources, role, _managed(role), Store(host).touched())
+        self._given = [source for source in (named, saved) if source is not None]
+        self._typed: dict[str, dict[str, Given]] = {}
+        self._drawn: set[tuple[str, str]] = set()
+        self._planner = Planner(tuple(self._guide.values()), self.facts, role, registry.asset)
+
+    @property
+    def practice(self) -> bool:
+        """Whether nothing that happens here protects anything."""
+        return self.host.door is Door.PRACTICE
+
+    def require_nut(self) -> None:
+        """Raises UsageError with the packages for this role when NUT or its user is missing."""
+        nut = self.facts.nut
+        wanted = PACKAGES[self.role]
+        missing = [name for name in wanted if nut.known_from == "dpkg" and name not in nut.packages]
+        if nut.version and nut.user and nut.group and not missing:
+            return
+        lacks = "NUT is not installed" if not nut.version else f"{', '.join(missing)} is not installed"
+        if nut.version and not missing:
+            lacks = "the user and group nut are missing"
+        raise UsageError(
+            f"{lacks} on {self.host.label}: a {self.role.value} needs {' and '.join(wanted)}.",
+            f"Install it and come back: apt-get install {' '.join(missing or wanted)}",
+        )
+
+    def title(self, step: str) -> str:
+        return self._guide[step].title
+
+    def page(self, step: str) -> Page:
+        return registry.page_of(step, self.role)
+
+    def found(self) -> list[tuple[str, str, str]]:
+        """(what, value, how it is known) for the overview, safe to show."""
+        facts = self.facts
+        rows = [
+            ("machine", f"{facts.hostname or '?'}, {facts.kind.words}", facts.kind_evidence),
+            ("system", facts.system, "/etc/os-release"),
+            ("Proxmox VE", facts.pve, "dpkg"),
+            ("NUT", facts.nut.text, facts.nut.known_from),
+            ("UPS in ups.conf", ", ".join(self._view().sections(paths.UPS_CONF).names()), "ups.conf")
+            if self.role is Role.HOST
+            else ("", "", ""),
+            ("bridge", ", ".join(f"{a.interface} {a.address}/{a.prefix}" for a in facts.addresses() if
+            a.bridge and ":" not in a.address), "its addresses"),
+        ]  # fmt: skip
+        return [(what, safe_text(value), safe_text(known)) for what, value, known in rows if value]
+
+    def state(self, step: str) -> str:
+        """ "in place" when the step would change nothing with the answers so far, else "to do"."""
+        walk = self._walk
+        if step not in walk.answers:
+            return "to do"
+        return "to do" if self._touched_by(step, walk) else "in place"
+
+    def fields(self, step: str) -> tuple[Field, ...]:
+        return self._planner.fields(self._guide[step], self._view(step))
+
+    def hints(self, step: str) -> Mapping[str, tuple[Choice, ...]]:
+        """What this machine suggests for fields that take any text, by field."""
+        return self._guide[step].choices(self._view(step))
+
+    def proposals(self, step: str, given: Mapping[str, Any] | None = None) -> Mapping[str, Proposed]:
+        """The winning value of each field; `given` are values typed in this step so far."""
+        sources = [self._dialogue(), *self._given]
+        if given:
+            typed = {name: Given(value, Origin.TYPED) for name, value in given.items()}
+            sources.insert(0, AnswersSet(self.role, "", {step: typed}))
+        return self._planner.decide(self._guide[step], self._view(step), sources)
+
+    def answer(self, step: str, values: Mapping[str, Any]) -> tuple[Problem, ...]:
+        """Take typed values for a step; a problem means that they are not kept."""
+        before = self._typed.get(step)
+        self._typed[step] = {
+            name: Given(value, Origin.TYPED)
+            for name, value in values.items()
+            if not (isinstance(value, Secret) and value.pending)
+        }
+        self._forget()
+        found = tuple(p for p in self._walk.problems if p.field.partition(".")[0] == step)
+        if found:
+            del self._typed[step]
+            if before is not None:
+                self._typed[step] = before
+            self._forget()
+        return found
+
+    def step_changes(self, step: str) -> list[FileChange]:
+        """The files that change so far in which this step has a hand."""
+        return [
+            change for change in self._walk.draft.plan().files if step in change.steps and not change.copy_of
+        ]
+
+    def plan(self) -> Plan:
+        """Everything that would change. Raises AnswersError with every problem of the answers."""
+        return self._whole().draft.plan()
+
+    def decided(self) -> Mapping[str, Mapping[str, Proposed]]:
+        """Step -> field -> value and origin, as planned."""
+        return self._walk.decided
+
+    def apply(self, report: Callable[[str], None]) -> Outcome:
+        """Draw the passwords that are to be generated, plan with them, and make it so."""
+        from nutwizard.engine.transaction import apply
+
+        with PasswordFiles(self._draw()) as files:
+            plan = self.plan()
+            outcome = apply(self.host, plan, prove=self.prove, report=report, command=self._command())
+            files.keep = outcome.code == 0
+        return outcome
+
+    def prove(self) -> tuple[Finding, ...]:
+        """The links of every step, on the files as they are at this moment."""
+        return prove_role(self.host, self._sources, self.role)
+
+    def _command(self) -> str:
+        return f"step {' '.join(sorted(self.only))}" if self.only else "guided run" if self._save else "apply"
+
+    def _dialogue(self) -> AnswersSet:
+        return AnswersSet(self.role, "", self._typed)
+
+    def _forget(self) -> None:
+        self.__dict__.pop("_walk", None)
+
+    @cached_property
+    def _walk(self) -> Walk:
+        sources = [self._dialogue(), *self._given]
+        if not self.only:
+            return self._planner.walk(sources)
+        before = self._planner.walk(self._given, edited=())
+        after = self._planner.walk(sources, edited=())
+        return self._planner.walk(sources, edited=self._planner.affected(self.only, before, after))
+
+    def _view(self, step: str = "") -> View:
+        """What the step sees; where the walk has not come so far, what the first step sees."""
+        views = self._walk.views
+        return views.get(step) or views[self.steps[0]]
+
+    def _whole(self) -> Walk:
+        walk = self._walk
+        if walk.problems:
+            raise AnswersError(walk.problems)
+        self._write_answers(walk)
+        return walk
+
+    def _write_answers(self, walk: Walk) -> None:
+        """The saved answers, and the secrets in files of their own, as part of the same plan."""
+        walk.draft.step = "answers"
+        for step, name, home, secret in self._secrets(walk):
+            new = secret.pending or (step, name) in self._drawn
+            if self._save or (new and secret.file == home):
+                walk.draft.replace(home, f"{secret.reveal()}\n".encode())
+                walk.draft.own(home, _PRIVATE)
+        if self._save:
+            text = answers_text(self.role, tuple(self._guide.values()), walk.answers, paths.OWN)
+            walk.draft.replace(paths.SAVED_ANSWERS, text.encode())
+            walk.draft.own(paths.SAVED_ANSWERS, _PRIVATE)
+
+    def _secrets(self, walk: Walk) -> list[tuple[str, str, str, Secret]]:
+        """(step, field, the file it belongs in, value) of every secret that was decided."""
+        return [
+            (step, found.name, found.spec.kept_in, secret)
+            for step, decided in walk.decided.items()
+            for found in fields_of(self._guide[step].answers_type(self.role))
+            if isinstance(secret := decided[found.name].value, Secret)
+        ]
+
+    def _draw(self) -> list[Secret]:
+        """Replace each pending secret by a drawn one; those kept beside a named answers file are returned."""
+        outside = []
+        for step, name, home, secret in self._secrets(self._whole()):
+            if secret.pending:
+                drawn = Secret("".join(secrets.choice(ALPHABET) for _ in range(PASSWORD_LENGTH)), secret.file)
+                self._typed.setdefault(step, {})[name] = Given(drawn, Origin.TYPED)
+                self._drawn.add((step, name))
+                if secret.file != home:
+                    outside.append(drawn)
+        self._forget()
+        return outside
+
+    def _touched_by(self, step: str, walk: Walk) -> bool:
+        plan = walk.draft.plan()
+        return any(step in change.steps for change in plan.files) or any(
+            step in act.steps for act in plan.acts
+        )
+
+
+def _managed(role: Role) -> frozenset[str]:
+    return frozenset(path for step in registry.steps_of(role) for path in step.paths(role))
+
+
+def prove_role(host: Host, sources: Sources, role: Role) -> tuple[Finding, ...]:
+    """What proves the files of this role as they are now, made by nutwizard or by hand."""
+    from nutwizard.engine.probe import Prover
+
+    facts = detect(host, sources, role, _managed(role), frozenset())
+    view = View(facts, Site(role), registry.asset)
+    return Prover(host).prove(link for step in registry.steps_of(role) for link in step.links(view))

@@ -1,0 +1,203 @@
+"""Where transactions are kept: /var/lib/nutwizard, root's alone. A folder for each, numbered by counting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from nutwizard.core.errors import Failed, Locked, NeedsRoot
+from nutwizard.core.facts import Owner, Role
+from nutwizard.core.paths import STATE
+from nutwizard.core.plan import Act
+from nutwizard.engine import files, stored
+from nutwizard.engine.host import Host, Lock
+from nutwizard.engine.journal import Journal, Mark
+from nutwizard.engine.stored import Kept
+
+_ALL = f"{STATE}/transactions"
+_LOCK = f"{STATE}/lock"
+_FOLDER = Owner("root", "root", 0o700)
+_FILE = Owner("root", "root", 0o600)
+
+COMMITTED = "committed"
+ROLLED_BACK = "rolled back"
+UNDONE = "undone"
+UNFINISHED = "unfinished"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One transaction. `started`: seconds since the epoch; `size`: bytes on the disk.
+
+    `state`: "committed", "rolled back", "undone" (a later transaction took it back) or "unfinished".
+    `undoes`: the transaction that this one undid, else None; `takes_back`: all that it undid.
+    """
+
+    id: int
+    started: int
+    state: str
+    role: Role
+    command: str
+    paths: tuple[str, ...]
+    acts: tuple[Act, ...]
+    size: int = 0
+    undoes: int | None = None
+    takes_back: tuple[int, ...] = ()
+
+
+class Store:
+    """The transactions of one machine. Reading makes nothing; what may not be read raises NeedsRoot."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def prepare(self) -> None:
+        """Make the folders, closed to others. Raises OSError."""
+        for folder in (STATE, _ALL):
+            self._host.make_folder(folder, _FOLDER)
+            stat = self._host.stat(folder)
+            if stat is None or stat.kind != "directory":
+                raise Failed(f"{folder} is not a folder: nothing can be kept there")
+            if stat.owner != _FOLDER:
+                self._host.own(self._host.real(folder), _FOLDER)
+
+    def lock(self) -> Lock:
+        """One run at a time; the lock frees itself when its holder dies. Raises Locked with its pid."""
+        lock = self._host.lock(_LOCK)
+        if lock is not None:
+            return lock
+        pid = self._host.read(_LOCK).decode(errors="replace").strip()
+        holder = f"process {pid}" if pid.isdigit() else "another process"
+        raise Locked(
+            f"another run of nutwizard is at work ({holder})", "wait until it has ended, then try again"
+        )
+
+    def records(self) -> list[Record]:
+        """All transactions, oldest first. Raises NeedsRoot, Failed when a plan.json is damaged."""
+        return [replace(record, size=self._size(record.id)) for record in self._records()]
+
+    def _records(self) -> list[Record]:
+        taken_back: set[int] = set()
+        found = []
+        for number, journal in reversed(list(self._ready())):
+            record = self._record(number, journal, number in taken_back)
+            if record.state == COMMITTED:
+                taken_back |= set(record.takes_back)
+            found.append(record)
+        return found[::-1]
+
+    def unfinished(self) -> Record | None:
+        """The transaction that was interrupted. Raises as `records`."""
+        for number, journal in self._ready():
+            if not journal.finished:
+                return self._record(number, journal, undone=False)
+        return None
+
+    def touched(self) -> frozenset[str]:
+        """Paths that transactions in force have changed: these files are no longer as we first found them."""
+        in_force = (r for r in self._records() if r.state in (COMMITTED, UNFINISHED) and r.undoes is None)
+        return frozenset(path for record in in_force for path in record.paths)
+
+    def folder(self, number: int) -> str:
+        """Where a transaction lies."""
+        return f"{_ALL}/{number:06d}"
+
+    def journal(self, number: int) -> Journal:
+        return Journal(self._host, f"{self.folder(number)}/journal")
+
+    def load(self, number: int) -> Kept:
+        """A transaction with the contents that it kept. Raises Failed when they are damaged."""
+        kept = self._kept(number)
+        try:
+            return kept.with_contents(lambda name: self._host.read(f"{self.folder(number)}/{name}"))
+        except OSError as error:
+            raise _damaged(self.folder(number), error) from error
+
+    def begin(self, kept: Kept) -> tuple[int, Journal]:
+        """Keep plan and contents durably under the next number; then files may be touched. Raises OSError."""
+        number = max(self._numbers(), default=0) + 1
+        folder = self.folder(number)
+        for name in (folder, f"{folder}/before", f"{folder}/after"):
+            self._host.make_folder(name, _FOLDER)
+        for index, change in enumerate(kept.plan.files):
+            for name, content in (("before", files.before(change)), ("after", files.after(change))):
+                if content is not None:
+                    self._host.create(f"{folder}/{name}/{index}", content[0], _FILE)
+        self._host.create(f"{folder}/plan.json", stored.to_json(kept), _FILE)
+        for name in (f"{folder}/before", f"{folder}/after", folder):
+            self._host.sync_folder(name)
+        journal = self.journal(number)
+        journal.note(Mark.READY)
+        return number, journal
+
+    def litter(self) -> list[int]:
+        """What runs left that died while preparing: no file of the machine had been touched."""
+        return [number for number in self._numbers() if not self.journal(number).ready]
+
+    def clean(self) -> bool:
+        """Remove `litter`; whether there was any. Under the lock only."""
+        left = self.litter()
+        for number in left:
+            folder = self.folder(number)
+            for inner in (f"{folder}/before", f"{folder}/after", folder):
+                for name in self._host.names(inner):
+                    self._host.remove(f"{inner}/{name}")
+            self._host.remove(folder)
+        return bool(left)
+
+    def _numbers(self) -> list[int]:
+        try:
+            names = self._host.names(_ALL)
+        except PermissionError as error:
+            raise NeedsRoot(f"{STATE} may be read by root only", "run the command as root") from error
+        return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+
+    def _ready(self) -> Iterator[tuple[int, Journal]]:
+        """The transactions whose preparation was complete, oldest first."""
+        for number in self._numbers():
+            journal = self.journal(number)
+            if journal.ready:
+                yield number, journal
+
+    def _kept(self, number: int) -> Kept:
+        try:
+            return stored.from_json(self._host.read(f"{self.folder(number)}/plan.json"))
+        except (OSError, ValueError) as error:
+            raise _damaged(self.folder(number), error) from error
+
+    def _record(self, number: int, journal: Journal, undone: bool) -> Record:
+        kept = self._kept(number)
+        state = UNFINISHED
+        if journal.finished:
+            state = COMMITTED if journal.decision is Mark.COMMITTED else ROLLED_BACK
+        if state == COMMITTED and undone:
+            state = UNDONE
+        return Record(
+            id=number,
+            started=kept.started,
+            state=state,
+            role=kept.plan.role,
+            command=kept.command,
+            paths=tuple(change.path for change in kept.plan.files),
+            acts=kept.plan.acts,
+            undoes=kept.undoes,
+            takes_back=kept.takes_back,
+        )
+
+    def _size(self, number: int) -> int:
+        folder = self.folder(number)
+        places = [
+            f"{inner}/{name}"
+            for inner in (folder, f"{folder}/before", f"{folder}/after")
+            for name in self._host.names(inner)
+        ]
+        stats = [self._host.stat(place) for place in places]
+        return sum(stat.size for stat in stats if stat is not None and stat.kind == "file")
+
+
+def _damaged(folder: str, error: Exception) -> Failed:
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return Failed(
+        f"what is kept in {folder} cannot be read: {reason}",
+        "look at it, then move that folder elsewhere: nutwizard goes on, but cannot undo that change",
+    )

@@ -1,0 +1,254 @@
+"""A plan being applied: kept, written, proven, committed - or all of it put back."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from nutwizard.core.errors import Exit, Failed, NotWhole, Unfinished
+from nutwizard.core.facts import Door
+from nutwizard.core.links import Finding, LinkId, State
+from nutwizard.core.plan import ActKind, Plan
+from nutwizard.engine import files, health, preflight, units
+from nutwizard.engine.health import Prove, Verdict
+from nutwizard.engine.host import Host
+from nutwizard.engine.journal import Journal, Mark
+from nutwizard.engine.recovery import in_order, not_whole, roll_back
+from nutwizard.engine.signals import Held
+from nutwizard.engine.store import Store
+from nutwizard.engine.stored import Kept
+from nutwizard.engine.undo import chain
+
+_BACK = "Every file is as it was before."
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an apply ended. `text`: for a person; `findings`: the look at the links that decided.
+
+    `signals`: those that came meanwhile and were held back (a caller that was asked to end ends now).
+    """
+
+    code: Exit
+    text: str
+    findings: tuple[Finding, ...] = ()
+    id: int = 0
+    notes: tuple[str, ...] = ()
+    signals: tuple[int, ...] = ()
+
+
+def apply(
+    host: Host,
+    plan: Plan,
+    *,
+    prove: Prove,
+    report: Callable[[str], None] = lambda text: None,
+    command: str = "apply",
+    undoes: int | None = None,
+    wait: float = health.WAIT,
+) -> Outcome:
+    """Make the machine as planned, or leave it as it was. `wait`: seconds for what was proven to be so again.
+
+    `prove` looks at the links; it is asked before and after, never on a host where nothing runs. `report` is
+    told each act; it may fail. `undoes`: the transaction that this plan takes back. Raises NeedsRoot, Locked,
+    Unfinished, Failed when it cannot begin (nothing was written), NotWhole when not all could be put back.
+    """
+    preflight.check(host, plan)
+    if plan.empty and undoes is None:
+        return Outcome(Exit.DONE, "There is nothing to do.")
+    job = _Job(host, plan, prove, _Quiet(report), command, undoes, wait)
+    store = Store(host)
+    try:
+        store.prepare()
+        lock = store.lock()
+    except OSError as error:
+        raise _cannot_keep(error) from error
+    try:
+        return _locked(job, store)
+    finally:
+        lock.release()
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What was asked of `apply`."""
+
+    host: Host
+    plan: Plan
+    prove: Prove
+    say: _Quiet
+    command: str
+    undoes: int | None
+    wait: float
+
+    @property
+    def runs(self) -> bool:
+        """Whether units and links can be asked."""
+        return self.host.door is not Door.OFFLINE
+
+
+def _locked(job: _Job, store: Store) -> Outcome:
+    """Under the lock: the last comparison with what was shown, and the look at the links before."""
+    open_one = store.unfinished()
+    if open_one is not None:
+        raise Unfinished(f"transaction {open_one.id} was interrupted", "run: nutwizard recover")
+    takes_back = (
+        () if job.undoes is None else tuple(record.id for record in chain(store.records(), job.undoes))
+    )
+    reasons = preflight.changed_since(job.host, job.plan)
+    if reasons:
+        raise Failed("\n".join(reasons), "nothing was changed; look at a new plan")
+    before: frozenset[LinkId] = frozenset()
+    failed: frozenset[str] = frozenset()
+    if job.runs:
+        before = health.proven(job.prove())
+        failed = frozenset(units.told(job.host, job.plan.acts).failed)
+    kept = Kept(job.plan, job.command, int(job.host.now()), job.undoes, takes_back)
+    with Held() as held:
+        try:
+            store.clean()
+            number, journal = store.begin(kept)
+        except OSError as error:
+            with suppress(OSError):
+                store.clean()
+            raise _cannot_keep(error) from error
+        outcome = _Run(job, store, number, journal, before, failed).go()
+    names = ", ".join(dict.fromkeys(signal.Signals(number).name for number in held.came))
+    notes = (f"{names} came meanwhile and had to wait until this was done",) if names else ()
+    return replace(outcome, notes=(*outcome.notes, *notes), signals=tuple(held.came))
+
+
+class _Changed(Exception):
+    """Another hand was in a file between the check and the writing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One transaction under way: everything is kept, the journal is ready, signals are held.
+
+    `before`: the links that were proven; `failed`: units that had failed before this plan.
+    """
+
+    job: _Job
+    store: Store
+    number: int
+    journal: Journal
+    before: frozenset[LinkId]
+    failed: frozenset[str]
+
+    def go(self) -> Outcome:
+        notes: list[str] = []
+        try:
+            self._acts(notes, holds=True)
+            self._files()
+            self._acts(notes, holds=False)
+            verdict = self._settle()
+            if not verdict.lost:
+                self.journal.note(Mark.COMMITTED)
+                return self._committed(verdict, notes)
+            reason = self._lost(verdict, notes)
+        except _Changed as error:
+            return self._back(f"{error}: another hand was faster.")
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            return self._back(f"Applying failed: {place}{error.strerror}.")
+        except BaseException as error:
+            # Whatever it was, the machine comes first; then the caller hears of it.
+            self._back(f"{type(error).__name__} while applying.")
+            raise
+        return self._back(reason, verdict.findings)
+
+    def _acts(self, notes: list[str], *, holds: bool) -> None:
+        if not self.job.runs:
+            return
+        for index, act in enumerate(self.job.plan.acts):
+            if (act.kind is ActKind.HOLD) is not holds:
+                continue
+            self.job.say(str(act))
+            self.journal.note(Mark.ACT, index)
+            said = units.complaint(act, units.perform(self.job.host, act))
+            notes += [said] if said else []
+
+    def _files(self) -> None:
+        host, plan = self.job.host, self.job.plan
+        for index in in_order(plan):
+            change = plan.files[index]
+            self.job.say(f"{'writing' if change.after else 'removing'} {change.path}")
+            reason = preflight.changed(host, change)
+            if reason:
+                raise _Changed(reason)
+            self.journal.note(Mark.FILE, index)
+            files.put(host, files.target(change), files.after(change), self.number)
+
+    def _settle(self) -> Verdict:
+        job = self.job
+        if not job.runs:
+            return Verdict(())
+        job.say("waiting for the links to be proven")
+
+        def told() -> units.Told:
+            return units.told(job.host, job.plan.acts, self.failed)
+
+        return health.settle(job.host, job.prove, self.before, told, job.wait)
+
+    def _committed(self, verdict: Verdict, notes: list[str]) -> Outcome:
+        if not self.job.runs and self.job.plan.acts:
+            notes.append("units were not touched")
+        for finding in verdict.findings:
+            about = f"{finding.link.id}: {finding.link.subject}"
+            if finding.state is State.BROKEN:
+                notes.append(f"{about}: still down, because {_cause(finding)}")
+            elif finding.state in (State.WAITING, State.UNKNOWN) and finding.link.id in self.before:
+                notes.append(f"{about}: {finding.state} since the change")
+        count = len(self.job.plan.files)
+        text = f"Transaction {self.number}: {count} file{'s' * (count != 1)} changed."
+        return Outcome(Exit.DONE, text, verdict.findings, self.number, tuple(notes))
+
+    def _lost(self, verdict: Verdict, notes: list[str]) -> str:
+        """Why it is taken back: cause, what units complained of, and the journal before it is overtaken."""
+        broken = [f for f in verdict.findings if f.state is State.BROKEN and f.link.id in verdict.lost]
+        said = [f"{f.link.id}: {f.link.subject}: proven before, broken now: {_cause(f)}" for f in broken]
+        return "\n".join(
+            filter(None, [*said, *notes, units.last_words(self.job.host, self.job.plan.acts, self.failed)])
+        )
+
+    def _back(self, reason: str, findings: tuple[Finding, ...] = ()) -> Outcome:
+        self.job.say("putting everything back")
+        back = roll_back(self.job.host, self.number, self.job.plan, self.journal, self.job.say)
+        if not back.whole:
+            raise not_whole(self.store, self.number, reason, back)
+        text = f"{reason}\n{_BACK}"
+        if back.acts:
+            verdict = self._settle()
+            if verdict.lost:
+                still = f"But {', '.join(verdict.lost)} is still broken."
+                raise NotWhole(f"{text}\n{still}", "run: nutwizard check")
+            text += " The old configuration runs again."
+        return Outcome(Exit.FAILED, text, findings, self.number, back.complaints)
+
+
+class _Quiet:
+    """Tells progress; a screen that is gone (EPIPE, EIO, a closed file) is told no more and stops nothing."""
+
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self._report: Callable[[str], None] | None = report
+
+    def __call__(self, text: str) -> None:
+        if self._report is None:
+            return
+        try:
+            self._report(text)
+        except (OSError, ValueError):
+            self._report = None
+
+
+def _cause(finding: Finding) -> str:
+    return finding.cause or finding.evidence or "no cause is known"
+
+
+def _cannot_keep(error: OSError) -> Failed:
+    return Failed(
+        f"the backups cannot be kept: {error.filename or 'journal'}: {error.strerror}", "nothing was changed"
+    )

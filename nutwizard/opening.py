@@ -1,0 +1,118 @@
+"""From the command line to a host, a role and a session: what every command does first."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from nutwizard.core.answers import AnswersSet
+from nutwizard.core.errors import NeedsRoot, Unfinished, UsageError
+from nutwizard.core.facts import Door, Role
+from nutwizard.engine import registry
+from nutwizard.engine.host import Host
+from nutwizard.engine.store import Store
+
+if TYPE_CHECKING:
+    from nutwizard.engine.detect import Sources
+    from nutwizard.engine.session import Session
+
+BANNER = "PRACTICE - NOTHING HERE IS PROTECTED"
+
+
+def open_host(args: argparse.Namespace, *, quiet: bool = False) -> tuple[Host, Sources]:
+    """The host that the options name, and what it knows about itself.
+
+    Which host it is, when not the live one, is said - but for `quiet`, where a dialogue says it on its screens.
+    """
+    from nutwizard.engine.sources import MachineSources
+
+    if args.practice:
+        if args.root != "/":
+            raise UsageError("--practice has its own folder: it cannot be used with --root")
+        from nutwizard.engine.practice import PracticeHost
+
+        if not quiet:
+            say(BANNER)
+        practice = PracticeHost.open(None, Role(args.role or "host"))
+        return practice, practice
+    from nutwizard.engine.machine import LiveHost, OfflineHost
+
+    if os.path.realpath(args.root) == "/":
+        live = LiveHost()
+        return live, MachineSources(live)
+    if not os.path.isdir(args.root):
+        raise UsageError(f"--root {args.root}: there is no such folder")
+    offline = OfflineHost(args.root)
+    say(f"Below {offline.root}: no unit is touched, no address is connected to.")
+    return offline, MachineSources(offline)
+
+
+def say(text: str) -> None:
+    """A remark beside the result: it goes to stderr."""
+    sys.stderr.write(f"{text}\n")
+
+
+def read_only(host: Host) -> None:
+    """A command that reads leaves an interrupted transaction to those that write. Raises Unfinished."""
+    record = Store(host).unfinished()
+    if record is not None:
+        raise Unfinished(f"transaction {record.id} was interrupted", "Run: nutwizard recover")
+
+
+def writing(host: Host) -> None:
+    """A command that writes first mends what an interrupted one left, and says so. Raises NeedsRoot."""
+    if not host.may_write():
+        raise NeedsRoot(
+            f"Only root may write the files of {host.label}.", "Run it as root: sudo nutwizard ..."
+        )
+    from nutwizard.engine.recovery import recover
+
+    done = recover(host, Store(host), say)
+    if done:
+        say(done)
+
+
+def named_answers(path: str, wanted: Role | None) -> AnswersSet:
+    """The answers file of the command line. Raises AnswersError, and UsageError when it is for the other
+    role.
+    """
+    from nutwizard.engine.answers_file import read_answers
+
+    found = read_answers(path, {role: registry.steps_of(role) for role in Role})
+    if wanted is not None and found.role is not wanted:
+        raise UsageError(f"{path} is for the role {found.role}, and --role says {wanted}")
+    return found
+
+
+def proposed_role(args: argparse.Namespace, host: Host, sources: Sources) -> Role | None:
+    """The role as the options, the machine or its nut.conf say; None when nothing does."""
+    from nutwizard.engine import detect
+
+    if args.role:
+        return Role(args.role)
+    kind, _ = sources.kind()
+    return detect.proposed_role(kind) or detect.configured_role(host)
+
+
+def open_session(
+    host: Host,
+    sources: Sources,
+    role: Role,
+    *,
+    named: AnswersSet | None = None,
+    save: bool = False,
+    only: Collection[str] = (),
+) -> Session:
+    """A session on this host, with the answers of an earlier run as far as they are of this role."""
+    from nutwizard.engine.saved import read_saved
+    from nutwizard.engine.session import Session
+
+    if host.door is Door.LIVE and not host.may_write():
+        raise NeedsRoot("NUT's files can be read by root only.", "Run it as root: sudo nutwizard ...")
+    saved = read_saved(host, {each: registry.steps_of(each) for each in Role}, role)
+    session = Session(host, sources, role, named=named, saved=saved, save=save, only=only)
+    session.require_nut()
+    return session

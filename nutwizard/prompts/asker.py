@@ -1,0 +1,198 @@
+"""How the dialogue asks: the protocol, what both askers share, and which of them suits the terminal."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TextIO
+
+from nutwizard.core.answers import Origin, Proposed
+from nutwizard.core.fields import Choice, Field, FieldKind
+from nutwizard.core.secret import Secret
+from nutwizard.core.shown import safe_text
+from nutwizard.prompts.layout import WIDEST, Line, Text, lines_of, markdown, paint, rows, wrapped
+
+#: Where a value comes from, in words, when its note says nothing.
+_ORIGINS = {
+    Origin.TYPED: "as you gave it",
+    Origin.NAMED: "from the answers file",
+    Origin.CURRENT: "from the current files",
+    Origin.SAVED: "from the saved answers",
+    Origin.DETECTED: "found on this machine",
+    Origin.GUIDE: "the guide's value",
+}
+
+
+class Back(Exception):
+    """The person wants to go back."""
+
+
+class HelpWanted(Exception):
+    """The person wants to read about the field."""
+
+
+class Asker(Protocol):
+    """Asks one person. Every method raises KeyboardInterrupt on Ctrl-C and at the end of the input."""
+
+    color: bool
+    keys: str
+
+    def say(self, text: Text) -> None:
+        """Print at once, without ever waiting for the person."""
+
+    def page(self, text: Text) -> None:
+        """Print, and wait for Enter before anything unseen would leave the screen."""
+
+    def ask(self, field: Field, proposal: Proposed | None, help: str, hints: Sequence[Choice]) -> Any:
+        """The typed value of a field; asked again until `Field.read` takes it. Raises Back."""
+
+    def confirm(self, question: str, default: bool) -> bool:
+        """Yes or no; Enter gives the default."""
+
+    def choose(self, question: str, choices: Sequence[Choice], default: str) -> str:
+        """The value of one choice; Enter gives the default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A field with what is proposed for it, in the words that both askers show."""
+
+    field: Field
+    proposal: Proposed | None
+    hints: tuple[Choice, ...]
+
+    @property
+    def kind(self) -> FieldKind:
+        return self.field.spec.kind
+
+    @property
+    def title(self) -> str:
+        """Label, limits or unit, and whether it can be left out."""
+        spec = self.field.spec
+        none = "or none" if spec.optional and self.kind is not FieldKind.SECRET else ""
+        return safe_text(", ".join(filter(None, (spec.label, spec.limits or spec.unit, none))))
+
+    @property
+    def shown(self) -> str:
+        """The proposed value as a person types it; of a secret what Enter does; "" when there is none."""
+        if self.proposal is None or (self.proposal.value in (None, "") and not self.field.spec.optional):
+            return ""
+        value = self.proposal.value
+        if isinstance(value, Secret):
+            return value.reveal() if value.pending else "kept as it is"
+        return safe_text(self.field.show(value)) or "none"
+
+    @property
+    def where(self) -> str:
+        """Where the proposed value comes from; without a value, what its note says about the one wanted."""
+        if self.proposal is None:
+            return ""
+        origin, note = self.proposal.origin, safe_text(self.proposal.note)
+        if not self.shown:
+            return note
+        if origin is Origin.GENERATED:
+            return ""
+        if origin in (Origin.NAMED, Origin.SAVED) and note:
+            return f"from {note.removeprefix('from ')}"
+        if origin is Origin.GUIDE and note:
+            return f"{_ORIGINS[origin]}, {note}"
+        return note or _ORIGINS[origin]
+
+    @property
+    def offered(self) -> tuple[Choice, ...]:
+        """What a list shows: the field's choices, yes and no, or suggestions."""
+        if self.kind is FieldKind.BOOLEAN:
+            return (Choice("yes"), Choice("no"), *self._none)
+        if self.kind is FieldKind.CHOICE:
+            return (*self.field.spec.choices, *self._none)
+        return self.field.spec.choices or self.hints
+
+    @property
+    def _none(self) -> tuple[Choice, ...]:
+        return (Choice("none", "leave it out"),) if self.field.spec.optional else ()
+
+    def keep(self) -> Any:
+        """The proposed value. Raises ValueError when there is none, or when it no longer fits this field."""
+        value = self.proposal.value if self.proposal else None
+        if not self.shown:
+            return self.read("")
+        if isinstance(value, Secret):
+            return value
+        return self.field.read(list(map(str, value)) if isinstance(value, tuple) else self.field.show(value))
+
+    def read(self, raw: str | Sequence[str]) -> Any:
+        """The typed value; for lists, "none" is the empty one. Raises ValueError with a sentence."""
+        several = self.kind in (FieldKind.TEXTS, FieldKind.CHOICES)
+        return self.field.read([] if several and raw == "none" else raw)
+
+
+class Screen:
+    """Prints text and knows how much of it the person has not been able to see yet."""
+
+    color = False
+    keys = ""
+
+    def __init__(self, out: TextIO, stops: bool) -> None:
+        self._out = out
+        self._stops = stops
+        self._unseen = 0
+
+    def say(self, text: Text) -> None:
+        self._print(text, stops=False)
+
+    def page(self, text: Text) -> None:
+        self._print(text, stops=self._stops)
+
+    def help(self, text: str) -> None:
+        """The help of a field, between empty lines."""
+        self.page(
+            [Line(), *(markdown(text) if text else [Line("The guide says nothing about this one.")]), Line()]
+        )
+
+    def room(self, wanted: int) -> None:
+        """Make sure that a prompt of so many rows drives nothing unseen away."""
+        if self._stops and self._unseen and self._unseen + wanted > self._size()[1]:
+            self._pause()
+        self._unseen = 0
+
+    def _print(self, text: Text, *, stops: bool) -> None:
+        width, height = self._size()
+        for line in (part for whole in lines_of(text) for part in wrapped(whole, min(width, WIDEST))):
+            need = rows(line.text, width)
+            if stops and self._unseen and self._unseen + need > height - 1 and not self._pause():
+                break
+            self._out.write(paint([line], self.color))
+            self._unseen += need
+        self._out.flush()
+
+    def _pause(self) -> bool:
+        """Wait for Enter; False when the person skips the rest."""
+        self._out.flush()
+        goes_on = self._more()
+        self._unseen = 0
+        return goes_on
+
+    def _more(self) -> bool:
+        raise NotImplementedError
+
+    def _size(self) -> tuple[int, int]:
+        size = shutil.get_terminal_size((WIDEST, 24))
+        return max(20, size.columns), max(6, size.lines)
+
+
+def wants_plain(environ: Mapping[str, str], stdin: TextIO, stdout: TextIO) -> bool:
+    """Whether only plain lines suit: asked for (ACCESSIBLE), a dumb terminal, or no terminal."""
+    asked = environ.get("ACCESSIBLE", "") not in ("", "0")
+    return asked or environ.get("TERM", "dumb") in ("", "dumb") or not (stdin.isatty() and stdout.isatty())
+
+
+def make_asker(plain: bool, environ: Mapping[str, str], stdin: TextIO, stdout: TextIO) -> Asker:
+    """The asker for this terminal. questionary is imported only when it is the one that asks."""
+    if plain or wants_plain(environ, stdin, stdout):
+        from nutwizard.prompts.plain import PlainAsker
+
+        return PlainAsker(stdin, stdout)
+    from nutwizard.prompts.arrows import QuestionaryAsker
+
+    return QuestionaryAsker(environ, stdout)

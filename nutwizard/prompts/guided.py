@@ -1,0 +1,226 @@
+"""The guided run: overview, steps, review, apply, result. Nothing is written before a yes at the review."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum, auto
+from typing import Any
+
+from nutwizard.core.errors import AnswersError, Exit, UsageError
+from nutwizard.core.fields import Choice
+from nutwizard.core.plan import Plan
+from nutwizard.core.secret import Secret
+from nutwizard.prompts import review, show
+from nutwizard.prompts.asker import Asker, Back
+from nutwizard.prompts.contract import GuidedSession
+from nutwizard.prompts.layout import Line, Tone, markdown
+
+#: How often a step is asked again because of what is wrong with its answers, before going back is offered.
+TRIES = 3
+#: Changed lines that a step shows of its own; the review has them all.
+SHORT = 12
+
+BACK = Choice("back", "one step back")
+QUIT = Choice("quit", "leave; nothing is written")
+
+
+class Move(Enum):
+    """Where to go from a screen."""
+
+    NEXT = auto()
+    AGAIN = auto()
+    BACK = auto()
+    QUIT = auto()
+
+
+class _Quit(Exception):
+    """The person leaves; `code` ends the command."""
+
+    def __init__(self, code: Exit) -> None:
+        self.code = code
+
+
+def run(session: GuidedSession, asker: Asker, *, only: tuple[str, ...] = ()) -> Exit:
+    """Ask, show, write, prove. With `only`, ask just these steps. Returns the exit code of the command.
+
+    Raises UsageError for a step that this role does not have, and what `session.apply` raises.
+    """
+    if unknown := [name for name in only if name not in session.steps]:
+        raise UsageError(
+            f"No such step here: {', '.join(unknown)}", f"The steps are {', '.join(session.steps)}."
+        )
+    try:
+        plan = _decide(session, asker, only)
+    except KeyboardInterrupt:
+        asker.say("\nNothing was written.")
+        return Exit.INTERRUPTED
+    except _Quit as left:
+        asker.say(show.NOTHING if left.code is Exit.DONE else "Nothing was written.")
+        return left.code
+    return review.write(session, asker, plan)
+
+
+def _decide(session: GuidedSession, asker: Asker, only: tuple[str, ...]) -> Plan:
+    """From the overview to a yes at the review. Raises _Quit on every other way out."""
+    steps, at = only, 0 if only else -1
+    while True:  # every turn waits for the person
+        if at < 0:
+            steps, at = only or _overview(session, asker), 0
+        elif at < len(steps):
+            move = _step(session, asker, steps[at])
+            at = _moved(at, move, first=0 if only else -1)
+        else:
+            plan = _review(session, asker)
+            if plan is not None:
+                return plan
+            at = len(steps) - 1
+
+
+def _moved(at: int, move: Move, first: int) -> int:
+    if move is Move.QUIT:
+        raise _Quit(Exit.INTERRUPTED)
+    return {Move.NEXT: at + 1, Move.BACK: max(first, at - 1)}.get(move, at)
+
+
+def _overview(session: GuidedSession, asker: Asker) -> tuple[str, ...]:
+    """What was found and what there is to do. The steps that the person wants to be asked."""
+    states = {step: session.state(step) for step in session.steps}
+    asker.page(review.overview_lines(session, states))
+    settled = all(state == "in place" for state in states.values())
+    picked = asker.choose(
+        "What now?",
+        (
+            Choice("continue", "all steps, one after the other"),
+            Choice("one", "one step only"),
+            Choice("quit", "leave; nothing is written"),
+        ),
+        "quit" if settled else "continue",
+    )
+    if picked == "quit":
+        raise _Quit(Exit.DONE if settled else Exit.INTERRUPTED)
+    if picked == "continue":
+        return session.steps
+    todo = next((step for step, state in states.items() if state != "in place"), session.steps[0])
+    rows = tuple(Choice(step, f"{session.title(step)}, {state}") for step, state in states.items())
+    return (asker.choose("Which step?", rows, todo),)
+
+
+def _step(session: GuidedSession, asker: Asker, step: str) -> Move:
+    """One step: its page, its fields, what it would change."""
+    number = f"{session.steps.index(step) + 1} of {len(session.steps)}"
+    page = session.page(step)
+    asker.page(review.head(session, f"{number}  {session.title(step)}", session.state(step)))
+    asker.page(markdown(page.intro))
+    names = [field.name for field in session.fields(step)]
+    if names:
+        asker.page([Line(), Line(asker.keys, Tone.PLAIN), Line()])
+    given: dict[str, Any] = {}
+    for _ in range(TRIES):
+        if not _ask_fields(session, asker, step, names, given):
+            return Move.BACK
+        problems = session.answer(step, dict(given))
+        if not problems:
+            return _changes(session, asker, step)
+        asker.page(
+            [
+                Line("That does not work:"),
+                *(Line(f"  - {review.problem_text(problem)}") for problem in problems),
+            ]
+        )
+        own = [problem.field.removeprefix(f"{step}.") for problem in problems]
+        names = [field.name for field in session.fields(step) if field.name in own]
+        if not names:
+            break
+    return _stuck(asker)
+
+
+def _ask_fields(
+    session: GuidedSession, asker: Asker, step: str, names: Sequence[str], given: dict[str, Any]
+) -> bool:
+    """Ask these fields in order, into `given`; False when the person goes back from the first one."""
+    fields = {field.name: field for field in session.fields(step)}
+    hints, help = session.hints(step), session.page(step).help
+    at = 0
+    while at < len(names):  # every turn waits for the person
+        name = names[at]
+        # Asked anew for each field: what is proposed may follow from the fields before it.
+        proposal = session.proposals(step, _settled(given)).get(name)
+        try:
+            given[name] = asker.ask(fields[name], proposal, help.get(name, ""), hints.get(name, ()))
+        except Back:
+            if at == 0:
+                return False
+            at -= 1
+        else:
+            at += 1
+    return True
+
+
+def _settled(given: dict[str, Any]) -> dict[str, Any]:
+    """What was given, without secrets that are drawn at apply: they are proposed again as that."""
+    return {name: value for name, value in given.items() if not (isinstance(value, Secret) and value.pending)}
+
+
+def _stuck(asker: Asker) -> Move:
+    picked = asker.choose("What now?", (Choice("again", "this step from its start"), BACK, QUIT), "again")
+    return {"again": Move.AGAIN, "back": Move.BACK}.get(picked, Move.QUIT)
+
+
+def _changes(session: GuidedSession, asker: Asker, step: str) -> Move:
+    """Show what this step alone changes, and wait for the person."""
+    lines = [line for change in session.step_changes(step) for line in show.change_lines(change)]
+    if not lines:
+        asker.page([Line(), Line("This step changes nothing.")])
+        if session.fields(step):
+            return Move.NEXT
+    else:
+        asker.page([Line(), Line("This step would change:"), *lines[:SHORT]])
+    more = len(lines) - SHORT
+    rows = [Choice("next", "go on"), Choice("again", "this step once more"), BACK, QUIT]
+    if more > 0:
+        asker.page([Line(f"... {more} more lines")])
+        rows.insert(1, Choice("diff", "all lines"))
+    while True:  # every turn waits for the person
+        picked = asker.choose("What now?", rows, "next")
+        if picked != "diff":
+            return {"next": Move.NEXT, "again": Move.AGAIN, "back": Move.BACK}.get(picked, Move.QUIT)
+        asker.page(lines)
+
+
+def _review(session: GuidedSession, asker: Asker) -> Plan | None:
+    """The whole plan and the question whether to write it; None: back. Raises _Quit."""
+    try:
+        plan = session.plan()
+    except AnswersError as error:
+        _refused(session, asker, error)
+        return None
+    if plan.empty:
+        asker.page([*review.head(session, "Review"), *show.plan_lines(plan)[1:]])
+        raise _Quit(Exit.DONE)
+    asker.page(review.review_lines(session, plan))
+    rows = (
+        Choice("diff", "every changed line"),
+        Choice("write", "write the files, restart, prove"),
+        BACK,
+        QUIT,
+    )
+    while True:  # every turn waits for the person
+        picked = asker.choose("What now?", rows, "diff")
+        if picked == "back":
+            return None
+        if picked == "quit":
+            raise _Quit(Exit.INTERRUPTED)
+        if picked == "diff":
+            asker.page(show.plan_lines(plan))
+        elif asker.confirm("Write this now?", False):
+            return plan
+
+
+def _refused(session: GuidedSession, asker: Asker, error: AnswersError) -> None:
+    """Answers of steps that were not asked now do not work. Raises _Quit."""
+    lines = [Line(f"  - {review.problem_text(problem)}") for problem in error.problems]
+    asker.page([*review.head(session, "Review", "not yet"), Line("There is no plan yet:"), *lines])
+    if error.hint:
+        asker.page(error.hint)
+    if asker.choose("What now?", (BACK, QUIT), "back") == "quit":
+        raise _Quit(error.code)

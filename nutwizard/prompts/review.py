@@ -1,0 +1,150 @@
+"""The screens of the guided run as text, and its end: write, prove, tell what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nutwizard.core import paths
+from nutwizard.core.errors import Exit, Problem
+from nutwizard.core.facts import Door, Role
+from nutwizard.core.plan import Plan
+from nutwizard.core.secret import Secret
+from nutwizard.core.site import NUT_PORT
+from nutwizard.prompts import show
+from nutwizard.prompts.asker import Asker
+from nutwizard.prompts.contract import GuidedSession, Outcome
+from nutwizard.prompts.layout import Line, Tone
+
+_RULE = Line("-" * 75, Tone.PLAIN)
+_WILDCARDS = ("0.0.0.0", "::")
+
+
+def head(session: GuidedSession, left: str, right: str = "") -> list[Line]:
+    """Where the person is; on a practice machine, that nothing is protected."""
+    practice = [Line(show.PRACTICE)] if session.practice else []
+    gap = " " * max(2, 75 - len(left) - len(right))
+    return [Line(), *practice, Line(f"{left}{gap}{right}".rstrip(), Tone.PLAIN), _RULE]
+
+
+def overview_lines(session: GuidedSession, states: Mapping[str, str]) -> list[Line]:
+    """What will happen, what was found and how that is known, the steps with their state."""
+    facts = session.facts
+    system = f"Proxmox VE {facts.pve}" if facts.pve else facts.system or facts.kind.words
+    where = " - ".join(filter(None, (facts.hostname, system, session.role.value)))
+    found = session.found()
+    wide = max((len(f"{what} {value}") for what, value, _ in found), default=0)
+    titles = max(len(session.title(step)) for step in session.steps)
+    return [
+        *head(session, "nutwizard", where),
+        Line(
+            "nutwizard asks step by step and shows what each step would change. It writes nothing before you"
+            " say so at the review. Then it writes, restarts what must restart, and proves that it works."
+        ),
+        Line("Found here"),
+        *(Line(f"  {f'{what} {value}':<{min(wide, 44)}}  ({how})" if how else f"  {what} {value}")
+          for what, value, how in found),
+        Line("Steps"),
+        *(Line(f"  {n} {session.title(step):<{titles}}  {state}")
+          for n, (step, state) in enumerate(states.items(), 1)),
+    ]  # fmt: skip
+
+
+def review_lines(session: GuidedSession, plan: Plan) -> list[Line]:
+    """What would be written, and what cannot be taken back."""
+    files = sum(not change.copy_of for change in plan.files)
+    units = len({act.unit for act in plan.acts})
+    counted = f"{files} file{'s' * (files != 1)}, {units} unit{'s' * (units != 1)}"
+    return [
+        *head(session, "Review", f"{counted} - nothing is written yet"),
+        *show.summary_lines(plan),
+        Line(),
+        Line(f"Restarts cannot be undone; the files can: {command(session, 'undo')}"),
+        Line("The same without questions:"),
+        Line(f"  {command(session, f'apply {_root(session)}{paths.SAVED_ANSWERS}')}", Tone.PLAIN),
+    ]
+
+
+def command(session: GuidedSession, words: str) -> str:
+    """The command line that does the same on this machine."""
+    practice = " --practice" if session.practice else ""
+    root = _root(session)  # without it, an undo would be one of the live machine
+    return f"nutwizard{practice}{f' --root {root}' if root else ''} {words}"
+
+
+def _root(session: GuidedSession) -> str:
+    """The folder that holds the machine's files, "" on the machine itself."""
+    return str(getattr(session.host, "root", "DIR")) if session.facts.door is Door.OFFLINE else ""
+
+
+def problem_text(problem: Problem) -> str:
+    """What is wrong, after the field and the file that it is about."""
+    return ": ".join(filter(None, (problem.place, problem.field, problem.text)))
+
+
+def write(session: GuidedSession, asker: Asker, plan: Plan) -> Exit:
+    """Apply and tell how it went. Ctrl-C is the transaction's now; afterwards it only ends the reading."""
+    asker.say(head(session, "Writing"))
+    outcome = session.apply(asker.say)
+    tell = asker.say if outcome.signals else asker.page  # who was asked to end does not wait for Enter
+    try:
+        tell(result_lines(session, outcome, plan))
+    except KeyboardInterrupt:
+        asker.say(f"\n{outcome.text}")
+    return outcome.code
+
+
+def result_lines(session: GuidedSession, outcome: Outcome, plan: Plan) -> list[Line]:
+    """The result, what every link of the chain says, where things are kept, and what to do next."""
+    out = [*head(session, "Result"), Line(outcome.text), *(Line(f"Note: {note}") for note in outcome.notes)]
+    if outcome.findings:
+        out += [Line(), Line(show.findings_text(outcome.findings).rstrip("\n"))]
+    if outcome.code in (Exit.DONE, Exit.BROKEN):
+        kept = [c.path for c in plan.files if c.path.startswith(paths.OWN + "/") and c.after is not None]
+        if kept:
+            out += [Line(), Line(f"Saved for a replay: {', '.join(kept)}")]
+        out += _next(session)
+    if outcome.id:
+        out.append(Line(f"To put the files back: {command(session, f'undo {outcome.id}')}"))
+    return out
+
+
+def _next(session: GuidedSession) -> list[Line]:
+    """What the person does after a success: on the host, the answers that a VM needs."""
+    check = Line(f"To prove it again at any time: {command(session, 'check')}")
+    if session.role is Role.CLIENT or "client_user" not in session.steps:
+        return [Line(), check]
+    password = _value(session, "client_user", "password")
+    file = password.file if isinstance(password, Secret) and password.file else paths.CLIENT_PASSWORD
+    port = _value(session, "listen", "port") or NUT_PORT
+    addresses = reachable(session, _value(session, "listen", "addresses") or ())
+    return [
+        Line(),
+        Line("Next, in each VM: install nut-client and nutwizard, run nutwizard, and answer:"),
+        Line(f"  server    {' or '.join(addresses) or 'the address of this host'}, port {port}"),
+        Line(f"  UPS name  {_value(session, 'driver', 'ups') or ''}"),
+        Line(f"  user      {_value(session, 'client_user', 'name') or ''}"),
+        Line(f"  password  it is in {file} on this machine"),
+        check,
+    ]
+
+
+def reachable(session: GuidedSession, listen: tuple[str, ...]) -> list[str]:
+    """Where a VM finds this server: bridges first; a wildcard stands for every address of its kind."""
+    here = []
+    if session.facts.door is not Door.OFFLINE:
+        here = [a for a in session.facts.addresses() if not a.loopback and not a.address.startswith("fe80:")]
+    here.sort(key=lambda address: not address.bridge)
+    found: list[str] = []
+    for word in listen:
+        if word in _WILDCARDS:
+            found += [a.address for a in here if (":" in a.address) == (":" in word)]
+        elif not word.startswith("127.") and word != "::1":
+            found.append(word)
+    return list(dict.fromkeys(found))
+
+
+def _value(session: GuidedSession, step: str, name: str) -> Any:
+    """The value in force, "" where this role has no such field."""
+    proposal = session.proposals(step).get(name) if step in session.steps else None
+    return proposal.value if proposal else ""

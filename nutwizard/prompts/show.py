@@ -1,0 +1,152 @@
+"""Plans, findings and history as text, for the dialogue and for the commands that never ask."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol, TextIO
+
+from nutwizard.core import shown
+from nutwizard.core.links import Finding, State
+from nutwizard.core.plan import FileChange, Plan
+from nutwizard.prompts.layout import Line, Tone, lines_of, paint
+
+PRACTICE = "PRACTICE - NOTHING HERE IS PROTECTED"
+NOTHING = "Nothing to do: everything is in place."
+
+#: What needs the person first.
+_ORDER = (State.BROKEN, State.WAITING, State.UNKNOWN, State.PROVEN, State.NOT_APPLICABLE)
+_TONES = {"+": Tone.ADDED, "-": Tone.REMOVED}
+_INDENT = " " * 10
+
+
+class Record(Protocol):
+    """One transaction of the history. `started`: seconds since the epoch; `size`: bytes that it keeps."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def started(self) -> float: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def command(self) -> str: ...
+    @property
+    def paths(self) -> Sequence[str]: ...
+    @property
+    def size(self) -> int: ...
+
+
+def wants_color(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Colour only on a terminal that shows it, and only where NO_COLOR is unset or empty (no-color.org)."""
+    return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb"
+
+
+def plan_text(plan: Plan, *, color: bool) -> str:
+    """The whole plan with its diff, secrets masked."""
+    return paint(lines_of(plan_lines(plan)), color)
+
+
+def plan_lines(plan: Plan) -> list[Line]:
+    """The whole plan: files with their diffs, copies, acts, notes."""
+    if plan.empty:
+        return [Line(NOTHING), *_notes(plan)]
+    files = [line for change in plan.files for line in change_lines(change)]
+    return [*files, *_acts(plan), *_notes(plan)]
+
+
+def summary_lines(plan: Plan) -> list[Line]:
+    """The plan without its diff: one line a file, what happens to owners, units and notes."""
+    files = [change for change in plan.files if not change.copy_of]
+    width = max((len(change.path) for change in files), default=0)
+    out = [
+        Line(f"  {change.path:<{width}}  {size_of(change):<9}  {', '.join(change.steps)}".rstrip())
+        for change in files
+    ]
+    out += [Line(f"  {change.path}: {owner}") for change in files if (owner := _owner(change))]
+    copies = [Line(f"  {copy_text(change)}") for change in plan.files if change.copy_of]
+    return [*out, *copies, *_acts(plan), *_notes(plan)]
+
+
+def change_lines(change: FileChange) -> list[Line]:
+    """One file: what happens to it and why, its owner and mode where they change, its masked diff."""
+    if change.copy_of:
+        return [Line(copy_text(change))]
+    steps = f"  {', '.join(change.steps)}" if change.steps else ""
+    out = [Line(f"{change.path}  {size_of(change)}{steps}")]
+    if change.actual != change.path:
+        out.append(Line(f"    is a link to {change.actual}, which is what changes"))
+    out += [Line(f"    {why}") for why in change.why]
+    if owner := _owner(change):
+        out.append(Line(f"    {owner}"))
+    return [*out, *_diff(change)]
+
+
+def copy_text(change: FileChange) -> str:
+    """The line about a copy that keeps a file as it was before the first change."""
+    return f"{change.path}  keeps {change.copy_of} as it is now"
+
+
+def size_of(change: FileChange) -> str:
+    """How much of a file changes: "new", "removed", "2 lines", "owner". A replaced line counts once."""
+    if change.before is None and change.after is not None:
+        return "new"
+    if change.after is None:
+        return "removed"
+    tones = [line.tone for line in _diff(change)]
+    count = max(tones.count(Tone.ADDED), tones.count(Tone.REMOVED))
+    return f"{count} line{'s' * (count != 1)}" if count else "owner"
+
+
+def findings_text(findings: Iterable[Finding]) -> str:
+    """The findings, broken ones first, each with evidence, cause and mend, and the values that were read."""
+    ordered = sorted(findings, key=lambda finding: _ORDER.index(finding.state))
+    return paint(lines_of([line for finding in ordered for line in _finding(finding)]), False)
+
+
+def history_text(records: Iterable[Record]) -> str:
+    """The transactions, one line each with the files below it."""
+    out: list[Line] = []
+    for record in records:
+        began = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.started))
+        kept = f"{-(-record.size // 1024)} KiB"
+        out.append(Line(f"{record.id:>4}  {began}  {record.state:<12} {kept:>8}  {record.command}"))
+        out += [Line(f"      {path}") for path in record.paths]
+    return paint(lines_of(out or [Line("No transaction yet: nutwizard has changed nothing here.")]), False)
+
+
+def _finding(finding: Finding) -> list[Line]:
+    out = [Line(f"{finding.state.value:<9} {finding.link.subject}")]
+    for word, text in (("", finding.evidence), ("cause: ", finding.cause), ("mend: ", finding.fix)):
+        out += [Line(f"{_INDENT}{word * (n == 0)}{part}") for n, part in enumerate(text.splitlines())]
+    return out + [Line(f"{_INDENT}{name}: {value}") for name, value in finding.values.items()]
+
+
+def _diff(change: FileChange) -> list[Line]:
+    """The masked diff; `...` stands for what is left out between two places."""
+    before, after = (text.data if text else None for text in (change.before, change.after))
+    out: list[Line] = []
+    for line in shown.diff(change.path, before, after):
+        if line.kind != "@":
+            out.append(Line(f"  {line.kind} {line.text}".rstrip(), _TONES.get(line.kind, Tone.PLAIN)))
+        elif not line.text.startswith("@@"):
+            out.append(Line(f"    {line.text}", Tone.PLAIN))
+        elif out:
+            out.append(Line("    ...", Tone.PLAIN))
+    return out
+
+
+def _owner(change: FileChange) -> str:
+    if change.owner_before is None or change.owner_after is None or change.owner_before == change.owner_after:
+        return ""
+    return f"{change.owner_before} -> {change.owner_after}"
+
+
+def _acts(plan: Plan) -> list[Line]:
+    if not plan.acts:
+        return []
+    return [Line(), Line("Then:"), *(Line(f"  {act}: {act.why}") for act in plan.acts)]
+
+
+def _notes(plan: Plan) -> list[Line]:
+    return [Line(), *(Line(f"Note: {note}") for note in plan.notes)] if plan.notes else []

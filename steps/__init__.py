@@ -1,0 +1,1 @@
+"""The steps of the guide, one module and one page each."""

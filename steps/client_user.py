@@ -1,0 +1,145 @@
+"""upsd.users: the user with which the VMs watch the UPS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nutwizard.core import checks, paths
+from nutwizard.core.answers import Origin, Proposed
+from nutwizard.core.draft import Draft
+from nutwizard.core.errors import Problem
+from nutwizard.core.facts import Role
+from nutwizard.core.fields import FieldKind, setting
+from nutwizard.core.links import Link, LinkId, Rights
+from nutwizard.core.secret import Secret
+from nutwizard.core.server import is_administrator, role_words, upsmon_right
+from nutwizard.core.site import Site
+from nutwizard.core.step import Step, View
+from nutwizard.formats.sections import SectionFile
+
+GUIDE_NAME = "upsmonclient"
+PRIMARY = ("master", "primary")
+SECONDARY = ("slave", "secondary")
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The NUT user of the VMs and its password."""
+
+    name: str = setting(FieldKind.TEXT, "user name", check=checks.user_name)
+    password: Secret = setting(
+        FieldKind.SECRET, "password", check=checks.password, kept_in=paths.CLIENT_PASSWORD
+    )
+
+
+class ClientUser(Step[Answers]):
+    """The section of the VMs' user."""
+
+    name = "client_user"
+    title = "Client user"
+    roles = (Role.HOST,)
+    after = ("listen",)
+
+    def paths(self, role: Role) -> tuple[str, ...]:
+        return (paths.UPSD_USERS,)
+
+    def answers_type(self, role: Role) -> type[Answers]:
+        return Answers
+
+    def suggest(self, view: View, given: Mapping[str, Any]) -> Mapping[str, Proposed]:
+        users = view.sections(paths.UPSD_USERS, users=True)
+        clients = [user for user in users.names() if upsmon_right(users, user) in SECONDARY]
+        if clients:
+            found = GUIDE_NAME if GUIDE_NAME in clients else clients[0]
+            name = Proposed(found, Origin.CURRENT, "from upsd.users")
+        else:
+            name = Proposed(GUIDE_NAME, Origin.GUIDE)
+        return {"name": name, "password": _password(users, given.get("name", name.value))}
+
+    def check(self, view: View, answers: Answers) -> Iterable[Problem]:
+        users = view.sections(paths.UPSD_USERS, users=True)
+        lines = users.headers(answers.name)
+        if len(lines) > 1:
+            places = ", ".join(f"{paths.UPSD_USERS}:{line}" for line in lines)
+            yield Problem(
+                f"there are {len(lines)} sections [{answers.name}] ({places}): NUT gives the rights of the"
+                " second to another user. Remove all but one",
+                "client_user.name",
+            )
+        elif users.has(answers.name):
+            if upsmon_right(users, answers.name) in PRIMARY:
+                yield Problem(
+                    f"{answers.name} is the user of this machine's own upsmon, with primary rights:"
+                    " a VM gets a user of its own",
+                    "client_user.name",
+                )
+            if is_administrator(users, answers.name):
+                yield Problem(
+                    f"{answers.name} may change the UPS (actions or instcmds):"
+                    " a VM never gets the administrator",
+                    "client_user.name",
+                )
+
+    def publish(self, view: View, answers: Answers) -> Site:
+        return replace(view.site, client_user=answers.name, client_password=answers.password)
+
+    def edit(self, draft: Draft, view: View, answers: Answers) -> None:
+        users = draft.sections(paths.UPSD_USERS, users=True)
+        word = role_words(view.facts.nut.version)[1]
+        if not users.has(answers.name):
+            users.add(answers.name, [("password", answers.password.reveal()), ("upsmon", word)])
+        else:
+            users.set(answers.name, "password", answers.password.reveal())
+            if upsmon_right(users, answers.name) not in _understood(view.facts.nut.version):
+                users.set(answers.name, "upsmon", word)
+        draft.readable_by_nut(paths.UPSD_USERS)
+
+    def links(self, view: View) -> tuple[Link, ...]:
+        users = view.sections(paths.UPSD_USERS, users=True)
+        names = [user for user in users.names() if upsmon_right(users, user) in SECONDARY]
+        if not names:
+            missing = Rights(
+                "", "no user of upsd.users has the right upsmon secondary (slave): no VM can log in"
+            )
+            return (Link(LinkId.LOGIN, "a user for the VMs", missing, self.name),)
+        return tuple(
+            Link(LinkId.LOGIN, f"user {name} for the VMs", Rights(name, _wrong(users, name, view)), self.name)
+            for name in names
+        )
+
+
+def _understood(version: tuple[int, ...]) -> tuple[str, ...]:
+    return tuple({"slave", role_words(version)[1]})
+
+
+def _generated() -> Proposed:
+    return Proposed(
+        Secret(None, paths.CLIENT_PASSWORD), Origin.GENERATED, "24 characters, drawn when it is written"
+    )
+
+
+def _password(users: SectionFile, name: str) -> Proposed:
+    """The password in force when it can work over the network, else one to be generated."""
+    value = users.get(name, "password")
+    if value is None or checks.password(value) is not None:
+        return _generated()
+    return Proposed(Secret(value, paths.CLIENT_PASSWORD), Origin.CURRENT, "from upsd.users")
+
+
+def _wrong(users: SectionFile, name: str, view: View) -> str:
+    """Why the user cannot log in, in one sentence; "" when nothing is wrong."""
+    if len(users.headers(name)) > 1:
+        return f"there are two sections [{name}]: NUT gives the rights of the second to another user"
+    value = users.get(name, "password")
+    if value is None:
+        return f"{name} has no password: NUT lets nobody in without one"
+    if problem := checks.password(value):
+        return f"the password of {name} cannot work over the network: {problem}"
+    if upsmon_right(users, name) not in _understood(view.facts.nut.version):
+        return f"NUT {view.facts.nut.text} does not know the right {upsmon_right(users, name)} of {name}"
+    return ""
+
+
+STEP = ClientUser()

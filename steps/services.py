@@ -1,0 +1,99 @@
+"""Which units have to start, and which run on an older configuration than the files hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nutwizard.core import paths
+from nutwizard.core.draft import Draft
+from nutwizard.core.facts import Role, UnitFact
+from nutwizard.core.plan import ActKind
+from nutwizard.core.step import Step, View
+from nutwizard.core.units import ALL_DRIVERS, ENUMERATOR, ENUMERATOR_PATH, MONITOR, SERVER, driver_unit
+
+#: A change of these is read by the unit at start only (upsd.conf's LISTEN, upsmon.conf's SHUTDOWNCMD), or
+#: safest so.
+READS = {
+    SERVER: (paths.NUT_CONF, paths.UPS_CONF, paths.UPSD_CONF, paths.UPSD_USERS),
+    MONITOR: (paths.NUT_CONF, paths.UPSMON_CONF),
+}
+#: Timestamps of a unit have whole seconds.
+TICK = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Nothing is asked: what has to restart follows from what changes."""
+
+
+class Services(Step[Answers]):
+    """The acts that follow from what the other steps change."""
+
+    name = "services"
+    title = "Services"
+    after = ("actions",)
+
+    def paths(self, role: Role) -> tuple[str, ...]:
+        return (paths.UPS_CONF, *READS[SERVER], *READS[MONITOR]) if role is Role.HOST else READS[MONITOR]
+
+    def answers_type(self, role: Role) -> type[Answers]:
+        return Answers
+
+    def edit(self, draft: Draft, view: View, answers: Answers) -> None:
+        if not view.facts.runs:
+            return
+        if view.site.role is Role.HOST:
+            _drivers(draft, view)
+            _daemon(draft, view, SERVER)
+        _daemon(draft, view, MONITOR)
+        held = any(act.kind is ActKind.HOLD for act in draft.acts)
+        if held:
+            draft.act(ActKind.RELEASE, ENUMERATOR_PATH, "it watches ups.conf again")
+
+
+def _drivers(draft: Draft, view: View) -> None:
+    """The drivers' units. The enumerator makes them from ups.conf; its path unit is held while the file is
+    written.
+    """
+    facts = view.facts
+    ups_conf = draft.changed(paths.UPS_CONF)
+    if not facts.unit(ENUMERATOR).present:
+        unit = facts.unit(ALL_DRIVERS)
+        if unit.present and (ups_conf or not unit.running or _older(unit, view, (paths.UPS_CONF,))):
+            draft.act(ActKind.RESTART, ALL_DRIVERS, "the driver reads ups.conf only when it starts")
+        return
+    unit = facts.unit(driver_unit(view.site.ups))
+    if not (ups_conf or not unit.running or _older(unit, view, (paths.UPS_CONF,))):
+        return
+    if facts.unit(ENUMERATOR_PATH).running:
+        draft.act(
+            ActKind.HOLD, ENUMERATOR_PATH, "it would restart the driver while files are still being written"
+        )
+    draft.act(ActKind.RESTART, ENUMERATOR, "it makes a unit for each UPS of ups.conf")
+    draft.act(ActKind.RESTART, unit.name, "the driver reads ups.conf only when it starts")
+
+
+def _daemon(draft: Draft, view: View, name: str) -> None:
+    unit = view.facts.unit(name)
+    if not unit.present:
+        draft.note(f"{name} is {unit.load}: it cannot be started")
+        return
+    if unit.enabled == "disabled":
+        draft.act(ActKind.ENABLE, name, "it has to come back after a reboot")
+    reasons = [path.rsplit("/", 1)[1] for path in READS[name] if draft.changed(path)]
+    if reasons:
+        draft.act(ActKind.RESTART, name, f"{', '.join(reasons)} changed")
+    elif not unit.running:
+        draft.act(ActKind.RESTART, name, "it does not run")
+    elif _older(unit, view, READS[name]):
+        draft.act(ActKind.RESTART, name, "its files are newer than its last start")
+
+
+def _older(unit: UnitFact, view: View, files: tuple[str, ...]) -> bool:
+    """Whether the unit started before one of its files was last written."""
+    if unit.since is None:
+        return False
+    return any(view.facts.file(path).changed > unit.since + TICK for path in files)
+
+
+STEP = Services()

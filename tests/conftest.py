@@ -1,0 +1,55 @@
+"""What every test may rely on."""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from typing import NoReturn
+
+import hypothesis
+import pytest
+
+from tests.support.debian_stock import StockUnavailableError, stock_files
+
+IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
+
+# A shared machine of two cores stalls now and then: how long one example takes is no property of the code.
+hypothesis.settings.register_profile("nutwizard", deadline=None)
+hypothesis.settings.load_profile("nutwizard")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test marked `lab` needs root and NUT; where they are missing it is skipped, in CI it fails."""
+    if item.get_closest_marker("lab") and (reason := _no_lab()):
+        _cannot_run(reason)
+
+
+def _no_lab() -> str | None:
+    if os.geteuid() != 0:
+        return "needs root"
+    missing = [
+        name for name in ("upsd", "upsmon", "upssched", "upsc") if shutil.which(name, path=_PATH) is None
+    ]
+    return f"needs NUT: {', '.join(missing)} not found" if missing else None
+
+
+# Debian's /sbin programs also for a user whose PATH lacks them.
+_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+
+
+def _cannot_run(reason: str) -> NoReturn:
+    if IN_CI:
+        pytest.fail(f"{reason}: in CI nothing is skipped", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def debian_stock() -> Callable[[str], Mapping[str, bytes]]:
+    """`debian_stock(version)`: Debian's NUT files; where they cannot be had, skipped, in CI a failure."""
+
+    def files(version: str) -> Mapping[str, bytes]:
+        try:
+            return stock_files(version)
+        except StockUnavailableError as error:
+            _cannot_run(f"Debian's NUT {version}: {error}")
+
+    return files

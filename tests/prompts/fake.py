@@ -1,0 +1,198 @@
+"""A session over data in memory, for the dialogue's tests: three steps of a host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nutwizard.core import paths
+from nutwizard.core.answers import Origin, Proposed
+from nutwizard.core.errors import Exit, Problem
+from nutwizard.core.facts import Address, Door, Facts, Kind, Lazy, Owner, Role
+from nutwizard.core.fields import Choice, Field, FieldKind, Spec
+from nutwizard.core.links import Finding, Link, LinkId, Listens, Server, State
+from nutwizard.core.page import Page
+from nutwizard.core.plan import Act, ActKind, FileChange, Plan
+from nutwizard.core.secret import Secret
+from nutwizard.core.text import FileText
+
+ROOT = Owner("root", "root", 0o640)
+NUT = Owner("root", "nut", 0o640)
+#: A password that may never be seen.
+CANARY = "c4n4ry-Xq7"
+OLD = b'[apc]\n    driver = usbhid-ups\n    port = auto\n    desc = "APC Back-UPS ES 700"\n'
+
+
+def not_empty(value: str) -> str | None:
+    return None if value else "it is empty"
+
+
+FIELDS = {
+    "driver": (
+        Field("ups", Spec(FieldKind.TEXT, "UPS name", check=not_empty)),
+        Field(
+            "driver",
+            Spec(FieldKind.CHOICE, "driver", choices=(Choice("usbhid-ups", "USB"), Choice("dummy-ups"))),
+        ),
+        Field("offdelay", Spec(FieldKind.INTEGER, "offdelay", unit="s", low=0, high=600, optional=True)),
+        Field("ondelay", Spec(FieldKind.INTEGER, "ondelay", unit="s", low=0, high=600)),
+    ),
+    "listen": (Field("addresses", Spec(FieldKind.TEXTS, "addresses")),),
+    "client_user": (
+        Field("name", Spec(FieldKind.TEXT, "user name", check=not_empty)),
+        Field("password", Spec(FieldKind.SECRET, "password", check=not_empty)),
+        Field(
+            "events",
+            Spec(FieldKind.CHOICES, "events", choices=tuple(map(Choice, ("ONLINE", "ONBATT", "LOWBATT")))),
+        ),
+        Field("wall", Spec(FieldKind.BOOLEAN, "wall")),
+    ),
+}
+PROPOSALS: dict[str, dict[str, Proposed]] = {
+    "driver": {
+        "ups": Proposed("apc", Origin.CURRENT, "from ups.conf"),
+        "driver": Proposed("usbhid-ups", Origin.CURRENT, "from ups.conf"),
+        "offdelay": Proposed(60, Origin.GUIDE),
+        "ondelay": Proposed(70, Origin.GUIDE),
+    },
+    "listen": {"addresses": Proposed(("192.168.1.107", "127.0.0.1"), Origin.DETECTED, "address of vmbr0")},
+    "client_user": {
+        "name": Proposed("upsmonclient", Origin.GUIDE),
+        "password": Proposed(Secret(None, paths.CLIENT_PASSWORD), Origin.GENERATED),
+        "events": Proposed(("ONLINE", "ONBATT", "LOWBATT"), Origin.GUIDE),
+        "wall": Proposed(False, Origin.GUIDE),
+    },
+}
+PAGES = {
+    "driver": Page(
+        "When the battery is low, NUT shuts the host down and then tells the UPS to *cut* the **power**.\n\n"
+        "- `offdelay`: how long the UPS waits before it does\n"
+        "- `ondelay`: how long until it gives power again",
+        {"ondelay": "It must be **greater** than `offdelay`."},
+    ),
+}
+
+
+@dataclass(frozen=True)
+class FakeOutcome:
+    code: Exit
+    text: str
+    findings: tuple[Finding, ...] = ()
+    id: int = 7
+    notes: tuple[str, ...] = ()
+    signals: tuple[int, ...] = ()
+
+
+def finding(state: State, subject: str, **words: Any) -> Finding:
+    return Finding(Link(LinkId.UPSD, subject, Listens(Server("127.0.0.1", 3493)), "listen"), state, **words)
+
+
+@dataclass
+class FakeSession:
+    """Answers are kept; `plan` follows them; `apply` remembers that it was called."""
+
+    practice: bool = False
+    host: Any = None
+    door: Door = Door.LIVE
+    settled: bool = False
+    role: Role = Role.HOST
+    steps: tuple[str, ...] = ("driver", "listen", "client_user")
+    answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    applied: int = 0
+    refusals: int = 0
+    plan_error: Exception | None = None
+    outcome: FakeOutcome = field(
+        default_factory=lambda: FakeOutcome(
+            Exit.DONE,
+            "Everything is in place.",
+            (
+                finding(State.PROVEN, "upsd answers", evidence="VER answered", values={"ups.status": "OL"}),
+                finding(
+                    State.BROKEN,
+                    "clients log in",
+                    evidence="timed out",
+                    cause="a firewall",
+                    fix="open port 3493",
+                ),
+            ),
+        )
+    )
+
+    @property
+    def facts(self) -> Facts:
+        addresses = (
+            Address("lo", "127.0.0.1"),
+            Address("eth1", "10.0.0.2", 24),
+            Address("vmbr0", "192.168.1.107", 24, True),
+        )
+        return Facts(self.door, Kind.PVE, hostname="pve", pve="8.4", addresses=Lazy.of(addresses))
+
+    def title(self, step: str) -> str:
+        return {"driver": "UPS driver", "listen": "Listen address", "client_user": "Client user"}[step]
+
+    def page(self, step: str) -> Page:
+        return PAGES.get(step, Page("A page.", {}))
+
+    def found(self) -> list[tuple[str, str, str]]:
+        return [("NUT", "2.8.0", "dpkg"), ("UPS", "apc, usbhid-ups", "ups.conf")]
+
+    def state(self, step: str) -> str:
+        return "in place" if self.settled else "to do"
+
+    def fields(self, step: str) -> tuple[Field, ...]:
+        return FIELDS[step]
+
+    def hints(self, step: str) -> Mapping[str, tuple[Choice, ...]]:
+        every = (Choice("0.0.0.0", "as the guide does"), Choice("192.168.1.107", "vmbr0"))
+        return {"addresses": every} if step == "listen" else {}
+
+    def proposals(self, step: str, given: Mapping[str, Any] | None = None) -> Mapping[str, Proposed]:
+        typed = {**self.answers.get(step, {}), **(given or {})}
+        return {**PROPOSALS[step], **{name: Proposed(value, Origin.TYPED) for name, value in typed.items()}}
+
+    def answer(self, step: str, values: Mapping[str, Any]) -> tuple[Problem, ...]:
+        off, on = values.get("offdelay"), values.get("ondelay")
+        if off is not None and on is not None and on <= off:
+            self.refusals += 1
+            return (Problem(f"must be greater than offdelay ({off})", "driver.ondelay"),)
+        self.answers[step] = dict(values)
+        return ()
+
+    def step_changes(self, step: str) -> list[FileChange]:
+        return list(self.plan().files) if step == "driver" else []
+
+    def plan(self) -> Plan:
+        if self.plan_error is not None:
+            raise self.plan_error
+        if self.settled:
+            return Plan(self.role)
+        off = self.answers.get("driver", {}).get("offdelay", 60)
+        after = FileText(paths.UPS_CONF, OLD + f"    offdelay = {off}\n".encode())
+        before = FileText(paths.UPS_CONF, OLD)
+        copy = paths.UPS_CONF + ".orig"
+        saved = FileText(paths.SAVED_ANSWERS, b"nutwizard: 1\n")
+        return Plan(
+            self.role,
+            (
+                FileChange(copy, copy, None, before, None, ROOT, ("driver",), copy_of=paths.UPS_CONF),
+                FileChange(
+                    paths.UPS_CONF,
+                    paths.UPS_CONF,
+                    before,
+                    after,
+                    ROOT,
+                    NUT,
+                    ("driver",),
+                    ("nut cannot read it",),
+                ),
+                FileChange(paths.SAVED_ANSWERS, paths.SAVED_ANSWERS, None, saved, None, ROOT),
+            ),
+            (Act(ActKind.RESTART, "nut-server", "its configuration changes"),),
+            ("The first start takes 20 s.",),
+        )
+
+    def apply(self, report: Callable[[str], None]) -> FakeOutcome:
+        self.applied += 1
+        report("restart nut-server")
+        return self.outcome

@@ -1,0 +1,188 @@
+"""Plans, findings, history and pages as text."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+
+import pytest
+
+from nutwizard.core import paths
+from nutwizard.core.facts import Owner, Role
+from nutwizard.core.links import State
+from nutwizard.core.plan import FileChange, Plan
+from nutwizard.core.text import FileText
+from nutwizard.prompts import show
+from nutwizard.prompts.layout import Line, Tone, cells, markdown, rows, wrapped
+from tests.prompts.fake import CANARY, FakeSession, finding
+
+
+@dataclass
+class Record:
+    id: int = 3
+    started: float = 1_700_000_000.0
+    state: str = "committed"
+    command: str = "apply host.yaml"
+    paths: tuple[str, ...] = ("/etc/nut/ups.conf",)
+    size: int = 4097
+
+
+def users(password: str) -> bytes:
+    return f"[admin]\n    password = {password}\n    actions = SET\n".encode()
+
+
+def change(before: bytes | None, after: bytes | None, path: str = paths.UPSD_USERS) -> FileChange:
+    old, new = (None if data is None else FileText(path, data) for data in (before, after))
+    owner = Owner("root", "nut", 0o640)
+    return FileChange(path, path, old, new, owner if old else None, owner if new else None)
+
+
+def test_a_plan_is_told_whole() -> None:
+    text = show.plan_text(FakeSession().plan(), color=False)
+    lines = text.splitlines()
+    assert lines[0] == "/etc/nut/ups.conf.orig  keeps /etc/nut/ups.conf as it is now"
+    assert "/etc/nut/ups.conf  1 line  driver" in lines
+    assert "    root:root 0640 -> root:nut 0640" in lines
+    assert "  +     offdelay = 60" in lines
+    assert "    nut cannot read it" in lines
+    assert lines[-4:] == [
+        "Then:", "  restart nut-server: its configuration changes", "", "Note: The first start takes 20 s.",
+    ]  # fmt: skip
+    assert "\x1b" not in text
+
+
+def test_colour_says_nothing_that_the_text_does_not() -> None:
+    plan = FakeSession().plan()
+    colored = show.plan_text(plan, color=True)
+    assert "\x1b[32m  +     offdelay = 60\x1b[0m\n" in colored
+    assert colored.replace("\x1b[32m", "").replace("\x1b[0m", "") == show.plan_text(plan, color=False)
+
+
+def test_an_empty_plan_is_told_in_one_sentence() -> None:
+    assert show.plan_text(Plan(Role.HOST), color=False) == show.NOTHING + "\n"
+
+
+def test_neither_old_nor_new_password_is_shown() -> None:
+    text = show.plan_text(Plan(Role.HOST, (change(users(CANARY), users("n3w-" + CANARY)),)), color=False)
+    assert CANARY not in text
+    assert "1 line" in text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "size"),
+    [
+        (None, b"a\n", "new"),
+        (b"a\n", None, "removed"),
+        (b"a\nb\n", b"a\nc\nd\n", "2 lines"),
+        (b"a\n", b"a\n", "owner"),
+    ],
+)
+def test_sizes(before: bytes | None, after: bytes | None, size: str) -> None:
+    assert show.size_of(change(before, after, paths.UPSD_CONF)) == size
+
+
+def test_a_long_file_shows_only_the_places_that_change() -> None:
+    lines = [f"# {n}" for n in range(40)]
+    before = "\n".join(lines).encode()
+    text = show.plan_text(
+        Plan(Role.HOST, (change(before, before.replace(b"# 5\n", b"# five\n") + b"x\n", paths.UPSD_CONF),)),
+        color=False,
+    )
+    assert "  - # 5\n  + # five\n" in text
+    assert text.count("    ...\n") == 1
+    assert "No newline at end of file" in text
+    assert "# 20" not in text
+
+
+def test_a_link_is_named() -> None:
+    linked = replace(change(b"a\n", b"b\n", paths.UPSD_CONF), actual="/srv/upsd.conf")
+    assert "link to /srv/upsd.conf" in show.plan_text(Plan(Role.HOST, (linked,)), color=False)
+
+
+def test_findings_begin_with_what_is_broken() -> None:
+    text = show.findings_text(
+        [
+            finding(State.PROVEN, "data", evidence="fresh", values={"battery.charge": "100"}),
+            finding(State.NOT_APPLICABLE, "firewall"),
+            finding(State.BROKEN, "login", evidence="refused\nagain", cause="upsd is down", fix="start it"),
+        ]
+    )
+    assert text.splitlines() == [
+        "broken    login", "          refused", "          again", "          cause: upsd is down",
+        "          mend: start it", "proven    data", "          fresh", "          battery.charge: 100",
+        "not applicable firewall",
+    ]  # fmt: skip
+
+
+def test_every_state_has_its_place() -> None:
+    text = show.findings_text([finding(state, state.name) for state in State])
+    assert all(state.name in text for state in State)
+
+
+def test_history() -> None:
+    text = show.history_text([Record(command="apply \x1b]0;x")])
+    assert "3  2023-11-1" in text
+    assert "5 KiB  apply \\x1b]0;x" in text
+    assert "      /etc/nut/ups.conf\n" in text
+    assert "changed nothing" in show.history_text([])
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "environ", "color"),
+    [
+        (Terminal(), {"TERM": "xterm"}, True),
+        (Terminal(), {"TERM": "xterm", "NO_COLOR": ""}, True),
+        (Terminal(), {"TERM": "xterm", "NO_COLOR": "1"}, False),
+        (Terminal(), {"TERM": "dumb"}, False),
+        (io.StringIO(), {"TERM": "xterm"}, False),
+    ],
+)
+def test_when_there_is_colour(stream: io.StringIO, environ: dict[str, str], color: bool) -> None:
+    assert show.wants_color(stream, environ) is color
+
+
+def test_the_commands_that_never_ask_load_no_prompts() -> None:
+    program = (
+        "import sys, nutwizard.prompts.show, nutwizard.prompts.guided, nutwizard.prompts.asker\n"
+        "print(sorted({'questionary', 'prompt_toolkit', 'textual', 'asyncio', 'yaml'} & set(sys.modules)))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ran.stdout == "[]\n"
+
+
+def test_markdown_is_readable_plain_text() -> None:
+    source = (
+        "# Head\n\nOne *two* **three**\n_four_ `a*b*c` [text](https://x.org/a_b_c)\n"
+        "snake_case_name 2 * 3 * 4\n\n"
+        "- item one\n  goes on\n* item **two**\n1. first\n\n```\nLISTEN  *x*\n```\n\n    code = `1`\n"
+    )
+    assert [(line.text, line.tone) for line in markdown(source) if line.text] == [
+        ("Head", Tone.PROSE),
+        ("One two three four a*b*c text (https://x.org/a_b_c) snake_case_name 2 * 3 * 4", Tone.PROSE),
+        ("- item one goes on", Tone.PROSE),
+        ("- item two", Tone.PROSE),
+        ("1. first", Tone.PROSE),
+        ("    LISTEN  *x*", Tone.PLAIN),
+        ("    code = `1`", Tone.PLAIN),
+    ]
+    assert [line.text for line in markdown("one\n\n\n\ntwo\n")] == ["one", "", "two"]
+
+
+def test_prose_is_wrapped_and_files_are_not() -> None:
+    long = "- " + "word " * 30
+    parts = wrapped(Line(long), 40)
+    assert all(cells(part.text) <= 40 for part in parts)
+    assert [part.text[:4] for part in parts] == ["- wo"] + ["  wo"] * (len(parts) - 1)
+    assert wrapped(Line(long, Tone.ADDED), 40) == [Line(long, Tone.ADDED)]
+    assert rows("ü" * 81, 80) == 2
+    assert rows("電" * 41, 80) == 2
+    assert rows("", 80) == 1
