@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nutwizard.core.facts import Owner, Role
 from nutwizard.core.links import Finding, State
-from nutwizard.core.plan import FileChange, Plan
+from nutwizard.core.plan import NOTHING, FileChange, Plan
 from nutwizard.formats.redact import diff
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def nothing(found: Plan) -> str:
     return _text(
         {
             "code": 0,
-            "text": "Nothing to do: everything is in place.",
+            "text": NOTHING,
             "transaction": None,
             "plan": _plan(found),
         }

@@ -10,6 +10,7 @@ from nutwizard import opening
 from nutwizard.core.errors import AnswersError, Exit, NeedsRoot, Problem, UsageError
 from nutwizard.core.facts import Door, Role
 from nutwizard.core.links import State
+from nutwizard.core.plan import NOTHING
 from nutwizard.engine.store import Store
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def undo(args: argparse.Namespace) -> Exit:
     """Put the files of a transaction back."""
     host, sources = opening.open_host(args)
     opening.writing(host)
-    from nutwizard.engine.session import prove_role
+    from nutwizard.engine.session import facts_for, prove
     from nutwizard.engine.transaction import apply as run
     from nutwizard.engine.undo import target_of, undo_plan
 
@@ -95,10 +96,11 @@ def undo(args: argparse.Namespace) -> Exit:
     number = target_of(store, args.id)
     found = undo_plan(host, store, number)
     _print(_plan_text(found))
+    facts = facts_for(host, sources, found.role)
     outcome = run(
         host,
         found,
-        prove=lambda: prove_role(host, sources, found.role),
+        prove=lambda: prove(host, facts, found.role),
         report=opening.say,
         command="undo",
         undoes=number,
@@ -141,6 +143,8 @@ def _may_read(allowed: bool) -> None:
 
 
 def _plan_text(found: Plan) -> str:
+    if found.empty and not found.notes:
+        return NOTHING
     import os
 
     from nutwizard.prompts.show import plan_text, wants_color

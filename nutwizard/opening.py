@@ -25,7 +25,8 @@ BANNER = "PRACTICE - NOTHING HERE IS PROTECTED"
 def open_host(args: argparse.Namespace, *, quiet: bool = False) -> tuple[Host, Sources]:
     """The host that the options name, and what it knows about itself.
 
-    Which host it is, when not the live one, is said - but for `quiet`, where a dialogue says it on its screens.
+    Which host it is, when not the live one, is said - but for `quiet`, where a dialogue says it on its
+    screens.
     """
     from nutwizard.engine.sources import MachineSources
 

@@ -131,8 +131,9 @@ def _edit_upssched(draft: Draft, site: Site, events: tuple[str, ...], systems: s
     """
     document = draft.nut(paths.UPSSCHED_CONF)
     if not document.entries("AT"):
-        draft.replace(paths.UPSSCHED_CONF, _fresh(site, events))
-        draft.own(paths.UPSSCHED_CONF, NUT_OWNER, "user nut has to read it")
+        if events:
+            draft.replace(paths.UPSSCHED_CONF, _fresh(site, events))
+            draft.own(paths.UPSSCHED_CONF, NUT_OWNER, "user nut has to read it")
         return
     _edit_heads(document)
     for entry in document.entries("AT"):
@@ -151,24 +152,27 @@ def _edit_upssched(draft: Draft, site: Site, events: tuple[str, ...], systems: s
 
 
 def _edit_heads(document: NutFile) -> None:
-    """CMDSCRIPT where there is none; PIPEFN and LOCKFN in /run/nut, before the first AT, or nothing runs
+    """CMDSCRIPT where there is none; PIPEFN and LOCKFN in /run/nut. Behind the first AT none of them works
     (measured).
     """
     first = document.entries("AT")[0]
-    for name, path in (("LOCKFN", LOCKFN), ("PIPEFN", PIPEFN), ("CMDSCRIPT", paths.UPSSCHED_CMD)):
-        entry = document.get(name)
-        late = entry is not None and entry.line > first.line
-        fits = (
-            entry is not None
-            and entry.args
-            and (name == "CMDSCRIPT" or entry.args[0].startswith(f"{paths.RUN_NUT}/"))
-        )
-        if entry is None or late:
-            if entry is not None:
+    for name, path in (("CMDSCRIPT", paths.UPSSCHED_CMD), ("PIPEFN", PIPEFN), ("LOCKFN", LOCKFN)):
+        lines = [entry for entry in document.entries(name) if entry.args]
+        early = [entry for entry in lines if entry.line < first.line]
+        value = lines[-1].args[0] if lines else ""
+        wanted = value if value and (name == "CMDSCRIPT" or _in_run_nut(value)) else path
+        for entry in lines:
+            if entry not in early:
                 document.comment_out(entry)
-            document.insert_after(None, name, path)
-        elif not fits:
-            document.replace(entry, name, path)
+        if early:
+            document.replace(early[-1], name, wanted, *early[-1].args[1:])
+        else:
+            document.insert_before(first, name, wanted)
+
+
+def _in_run_nut(path: str) -> bool:
+    """Directly in it: a folder below is not there on every version."""
+    return path.rpartition("/")[0] == paths.RUN_NUT
 
 
 def _ups_of(system: str) -> str:

@@ -50,7 +50,8 @@ class ClientUser(Step[Answers]):
 
     def suggest(self, view: View, given: Mapping[str, Any]) -> Mapping[str, Proposed]:
         users = view.sections(paths.UPSD_USERS, users=True)
-        clients = [user for user in users.names() if upsmon_right(users, user) in SECONDARY]
+        able = [user for user in users.names() if upsmon_right(users, user) in SECONDARY]
+        clients = [user for user in able if not is_administrator(users, user)]
         if clients:
             found = GUIDE_NAME if GUIDE_NAME in clients else clients[0]
             name = Proposed(found, Origin.CURRENT, "from upsd.users")

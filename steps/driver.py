@@ -72,8 +72,11 @@ class Driver(Step[Answers]):
 
     def suggest(self, view: View, given: Mapping[str, Any]) -> Mapping[str, Proposed]:
         found = view.sections(paths.UPS_CONF)
+        section = _section(found, given)
         values = (
-            _from_file(found, given.get("ups", ""), view.facts) if found.names() else _from_usb(view.facts)
+            _from_usb(view.facts, given.get("ups"))
+            if section is None
+            else _from_file(found, section, view.facts)
         )
         driver, described = given.get("driver"), given.get("description", "")
         if driver is None and not _says_cyberpower(described):
@@ -140,9 +143,20 @@ class Driver(Step[Answers]):
         )
 
 
-def _from_file(found: SectionFile, wanted: str, facts: Facts) -> Mapping[str, Proposed]:
+def _section(found: SectionFile, given: Mapping[str, Any]) -> str | None:
+    """The section that the answers are about: the named one, the only one under a new name, else the first.
+    """
+    names, wanted = found.names(), given.get("ups")
+    if wanted is None or wanted in names:
+        return wanted or next(iter(names), None)
+    same = len(names) == 1 and all(
+        given.get(key) in (None, found.get(names[0], key)) for key in ("driver", "port")
+    )
+    return names[0] if same else None
+
+
+def _from_file(found: SectionFile, name: str, facts: Facts) -> Mapping[str, Proposed]:
     """What ups.conf holds; the guide's delays where the driver takes them and the file has none."""
-    name = wanted if found.has(wanted) else found.names()[0]
     from_file = {"ups": name, "driver": found.get(name, "driver"), "port": found.get(name, "port")}
     from_file["description"] = found.get(name, "desc")
     values = {
@@ -160,13 +174,13 @@ def _from_file(found: SectionFile, wanted: str, facts: Facts) -> Mapping[str, Pr
     return values
 
 
-def _from_usb(facts: Facts) -> Mapping[str, Proposed]:
+def _from_usb(facts: Facts, wanted: str | None) -> Mapping[str, Proposed]:
     """From the first UPS on USB, else the guide's example."""
     device = next(iter(facts.usb()), UsbUps("", ""))
     origin = Origin.DETECTED if device.vendor else Origin.GUIDE
     text = " ".join(part for part in (device.maker, device.product) if part)
     name = VENDORS.get(device.vendor, "ups" if device.vendor else "apc")
-    described = text if text and checks.nut_text(text) is None else f"UPS {name}"
+    described = text if text and checks.nut_text(text) is None else f"UPS {wanted or name}"
     return {
         "ups": Proposed(name, origin),
         "driver": Proposed("usbhid-ups", origin),

@@ -57,8 +57,8 @@ class Listen(Step[Answers]):
         )
         open_ones = [address for address, _ in lines if address not in LOOPBACK]
         usable = all(checks.listen_address(address) is None for address, _ in lines)
-        if open_ones and usable and not _clash([address for address, _ in lines]):
-            addresses = tuple(dict.fromkeys(address for address, _ in lines))
+        addresses = tuple(dict.fromkeys(address for address, _ in lines))
+        if open_ones and usable and not _clash(addresses, view.facts.nut.version):
             return {"addresses": Proposed(addresses, Origin.CURRENT, "from upsd.conf"), "port": port}
         return {"addresses": _from_bridge(view), "port": port}
 
@@ -74,11 +74,14 @@ class Listen(Step[Answers]):
     def check(self, view: View, answers: Answers) -> Iterable[Problem]:
         if not answers.addresses:
             yield Problem("at least one address is needed", "listen.addresses")
-        if clash := _clash(answers.addresses):
+        if clash := _clash(answers.addresses, view.facts.nut.version):
             yield Problem(
                 f"{clash[0]} and {clash[1]} on one port: upsd would bind only one of them, without an error",
                 "listen.addresses",
             )
+        if _ordered(answers, view.facts.nut.version) == listen_lines(view.nut(paths.UPSD_CONF)):
+            return  # as upsd runs now: nothing to ask the machine about
+        yield from _taken(view, answers.port)
         own = {a.address for a in view.facts.addresses()} if view.facts.runs else set()
         for address in answers.addresses:
             if own and address not in own and address not in WILDCARDS and address not in LOOPBACK:
@@ -121,16 +124,27 @@ def _from_bridge(view: View) -> Proposed:
     return Proposed((best.address, "127.0.0.1"), Origin.DETECTED, f"address of {best.interface}")
 
 
+def _taken(view: View, port: int) -> Iterable[Problem]:
+    """Another program on the port: upsd would not start."""
+    for found in view.facts.listeners():
+        if found.port == port and found.process not in ("", "upsd"):
+            yield Problem(f"{found.process} listens on port {port} already ({found.address})", "listen.port")
+            return
+
+
 def _family(address: str) -> int:
     return 6 if ":" in address else 4
 
 
-def _clash(addresses: Iterable[str]) -> tuple[str, str] | None:
-    """A wildcard and a specific address of one family: they cannot share a port."""
-    given = list(addresses)
+def _clash(addresses: Iterable[str], version: tuple[int, ...]) -> tuple[str, str] | None:
+    """A wildcard and what cannot share its port: a specific address of its family; before 2.8.1 another
+    wildcard.
+    """
+    given = list(dict.fromkeys(addresses))
     for wildcard in (a for a in given if a in WILDCARDS):
         for other in given:
-            if other not in WILDCARDS and _family(other) == _family(wildcard):
+            both = other in WILDCARDS and other != wildcard and version < FIRST_LINE_DECIDES
+            if both or (other not in WILDCARDS and _family(other) == _family(wildcard)):
                 return wildcard, other
     return None
 
@@ -172,15 +186,13 @@ def _rewrite(document: NutFile, wanted: list[tuple[str, int]]) -> None:
 
 
 def _kept(entries: list[Entry], wanted: list[tuple[str, int]]) -> dict[tuple[str, int], Entry]:
-    """The lines that may stay: wanted, once, and in the wanted order."""
+    """The lines that may stay: the first of those that are wanted, in their order, so that the rest can follow."""
     kept: dict[tuple[str, int], Entry] = {}
-    position = -1
     for entry in entries:
         args = entry.args
         port = int(args[1]) if len(args) > 1 and args[1].isdigit() else NUT_PORT
         line = (args[0], port) if args else ("", 0)
-        if line in wanted and line not in kept and wanted.index(line) > position:
-            position = wanted.index(line)
+        if wanted[len(kept) : len(kept) + 1] == [line]:
             kept[line] = entry
     return kept
 

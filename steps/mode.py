@@ -49,6 +49,9 @@ class Mode(Step[Answers]):
         return {"mode": (Choice(wanted, notes[wanted]),)}
 
     def check(self, view: View, answers: Answers) -> Iterable[Problem]:
+        wanted = MODES[view.site.role]
+        if answers.mode != wanted:
+            yield Problem(f"a {view.site.role.value} needs {wanted}", "mode.mode")
         served = view.sections(paths.UPS_CONF).names()
         if answers.mode == "netclient" and served:
             yield Problem(

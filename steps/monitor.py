@@ -68,10 +68,12 @@ class MonitorStep(Step[Answers]):
 
     def check(self, view: View, answers: Answers) -> Iterable[Problem]:
         if isinstance(answers, HostAnswers):
-            users = view.sections(paths.UPSD_USERS, users=True)
-            if len(users.headers(answers.user)) > 1:
+            lines = view.sections(paths.UPSD_USERS, users=True).headers(answers.user)
+            if len(lines) > 1:
+                places = ", ".join(f"{paths.UPSD_USERS}:{line}" for line in lines)
                 yield Problem(
-                    f"there are two sections [{answers.user}] in {paths.UPSD_USERS}", "monitor.user"
+                    f"there are {len(lines)} sections [{answers.user}] ({places}): remove all but one",
+                    "monitor.user",
                 )
             if answers.user == view.site.client_user:
                 yield Problem(
@@ -100,6 +102,7 @@ class MonitorStep(Step[Answers]):
     def edit(self, draft: Draft, view: View, answers: Answers) -> None:
         document = draft.nut(paths.UPSMON_CONF)
         site = self.publish(view, answers)
+        _mute_incomplete(draft, document)
         primary, secondary = role_words(view.facts.nut.version)
         if isinstance(answers, HostAnswers):
             _edit_user(draft, view, answers)
@@ -212,6 +215,16 @@ def _edit_user(draft: Draft, view: View, answers: HostAnswers) -> None:
         if not is_primary(upsmon_right(users, answers.user), view.facts.nut.version):
             users.set(answers.user, "upsmon", word)
     draft.readable_by_nut(paths.UPSD_USERS)
+
+
+def _mute_incomplete(draft: Draft, document: NutFile) -> None:
+    """A MONITOR line of too few words (a password cut at its #) is an error on which upsmon ends: a comment."""
+    for entry in document.entries("MONITOR"):
+        if len(entry.args) < 5:
+            draft.explain(
+                paths.UPSMON_CONF, f"the MONITOR on line {entry.line} lacks words: upsmon would end at start"
+            )
+            document.comment_out(entry)
 
 
 def _edit_line(document: NutFile, line: Monitor, args: tuple[str, ...], view: View) -> None:

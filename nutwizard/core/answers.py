@@ -26,7 +26,7 @@ class Origin(StrEnum):
         return list(Origin).index(self)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Proposed:
     """A value that a step suggests, its origin, and a note that says more ("from ups.conf")."""
 
@@ -35,7 +35,7 @@ class Proposed:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Given:
     """A typed value from an answers file or a front end; `place` is file:line:column where it was read."""
 
@@ -48,7 +48,7 @@ class Given:
 Section = Mapping[str, Given]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AnswersSet:
     """The values of one answers file (or of one dialogue), typed, by step. `path` is "" when there is no
     file.

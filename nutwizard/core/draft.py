@@ -68,13 +68,14 @@ class _Raw:
 
 class Draft:
     """The files as they would be, and the acts. `step` is the step that is editing, for the plan's "which
-    steps".
+    steps"; `editing` the file whose document it asked for last, for the message when that fails.
     """
 
     def __init__(self, facts: Facts, role: Role) -> None:
         self.facts = facts
         self.role = role
         self.step = ""
+        self.editing = ""
         self._entries: dict[str, _Entry] = {}
         self._acts: list[Act] = []
         self._notes: list[str] = []
@@ -194,6 +195,7 @@ class Draft:
         return self._entries[path]
 
     def _document(self, path: str, kind: type[Any], parse: Any) -> Any:
+        self.editing = path
         entry = self._entry(path)
         if not isinstance(entry.document, kind):
             entry.document = parse(entry.after or b"")

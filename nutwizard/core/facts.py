@@ -71,7 +71,7 @@ class Lazy(Generic[T]):
         return self._value  # type: ignore[return-value]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Owner:
     """Owner, group and permission bits of a file (mode: 0 to 0o7777)."""
 
@@ -83,7 +83,7 @@ class Owner:
         return f"{self.user}:{self.group} {self.mode:04o}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FileFact:
     """One managed file as found.
 
@@ -111,7 +111,7 @@ class FileFact:
         return self.kind != "missing"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UnitFact:
     """One systemd unit: LoadState, ActiveState, UnitFileState, and since when it is active (seconds since
     the epoch).
@@ -129,10 +129,11 @@ class UnitFact:
 
     @property
     def running(self) -> bool:
-        return self.active in ("active", "reloading", "activating")
+        """A driver that dies again and again is "activating" between its restarts: that is not running."""
+        return self.active in ("active", "reloading")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Nut:
     """NUT as installed: `version` like (2, 8, 0), empty when NUT is missing; how that is known; Debian
     packages.
@@ -151,7 +152,7 @@ class Nut:
         return ".".join(map(str, self.version)) or "not found"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Address:
     """One address of an interface that is up; `bridge` when the interface is a bridge."""
 
@@ -165,7 +166,7 @@ class Address:
         return self.address.startswith("127.") or self.address == "::1"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Listener:
     """A TCP socket that listens on this machine; `process` is "" when it may not be seen."""
 
@@ -174,7 +175,7 @@ class Listener:
     process: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Daemon:
     """A NUT process that runs: name, pid, the user that it runs as."""
 
@@ -183,7 +184,7 @@ class Daemon:
     user: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UsbUps:
     """A USB device of a vendor that makes UPSes. `vendor` and `product_id`: four hex digits."""
 
@@ -194,7 +195,7 @@ class UsbUps:
     serial: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DriverOptions:
     """What `DRIVER -L` lists: names of variables and flags that the driver accepts. `known` is False when
     it cannot be asked.
@@ -204,9 +205,13 @@ class DriverOptions:
     names: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Facts:
-    """Everything that steps look at. `unit` states are empty where nothing runs (another root)."""
+    """Everything that steps look at. `units` is empty where nothing runs (another root).
+
+    `booted`: when the machine came up, seconds since the epoch, 0 when not known. `free`: free bytes where
+    nutwizard keeps its state.
+    """
 
     door: Door
     kind: Kind
@@ -218,9 +223,11 @@ class Facts:
     files: Mapping[str, FileFact] = field(default_factory=dict)
     units: Mapping[str, UnitFact] = field(default_factory=dict)
     touched: frozenset[str] = frozenset()
+    free: int = 0
     addresses: Lazy[tuple[Address, ...]] = field(default_factory=lambda: Lazy.of(()), compare=False)
     listeners: Lazy[tuple[Listener, ...]] = field(default_factory=lambda: Lazy.of(()), compare=False)
     daemons: Lazy[tuple[Daemon, ...]] = field(default_factory=lambda: Lazy.of(()), compare=False)
+    booted: Lazy[float] = field(default_factory=lambda: Lazy.of(0.0), compare=False)
     usb: Lazy[tuple[UsbUps, ...]] = field(default_factory=lambda: Lazy.of(()), compare=False)
     driver_options: Callable[[str], DriverOptions] = field(
         default=lambda _: DriverOptions(False), compare=False

@@ -24,7 +24,7 @@ class FieldKind(StrEnum):
     BOOLEAN = "boolean"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Choice:
     """One of several values, with a sentence about it."""
 
@@ -32,7 +32,7 @@ class Choice:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Spec:
     """What a value may be. `low` and `high` bound an integer, in `unit`; `check` names what is wrong with a
     text.
@@ -60,7 +60,7 @@ class Spec:
         return f"{self.low} to {self.high} {self.unit}".rstrip()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Field:
     """A field of an answers dataclass with its spec."""
 

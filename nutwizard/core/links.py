@@ -35,7 +35,7 @@ class State(StrEnum):
     NOT_APPLICABLE = "not applicable"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Server:
     """Where a NUT server is to be asked."""
 
@@ -43,7 +43,7 @@ class Server:
     port: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DriverData:
     """upsd has fresh data of `ups`, and the driver runs with these `driver.parameter.*` values."""
 
@@ -52,14 +52,14 @@ class DriverData:
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Listens:
     """upsd answers on this address."""
 
     server: Server
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reachable:
     """The server can be reached from here: name, TCP, NUT protocol, the UPS, its data - in this order,
     first failure named.
@@ -69,7 +69,7 @@ class Reachable:
     ups: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Login:
     """`user` can log in for `ups`, with primary rights where asked. A login that was made is taken back.
 
@@ -84,7 +84,7 @@ class Login:
     denied: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LoggedIn:
     """An upsmon of this machine is in the server's list of clients of `ups`."""
 
@@ -92,7 +92,7 @@ class LoggedIn:
     ups: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rights:
     """A user of upsd.users as read from the file: what is wrong is said at once, nothing is connected."""
 
@@ -103,7 +103,7 @@ class Rights:
 Target = DriverData | Listens | Reachable | Login | LoggedIn | Rights
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Link:
     """One link to be proven: its id, what it is about in words, the probe's target, and the step that mends
     it.
@@ -115,7 +115,7 @@ class Link:
     step: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Finding:
     """What a probe found: state, evidence, and for a broken link the cause and the next thing to do."""
 

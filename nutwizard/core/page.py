@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from nutwizard.core.facts import Role
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Page:
     """`intro` in Markdown, and help in Markdown by field name."""
 

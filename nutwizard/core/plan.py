@@ -11,7 +11,7 @@ from nutwizard.core.facts import Owner, Role
 from nutwizard.core.text import FileText
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FileChange:
     """One file: before and after, contents and owner (None: the file is not there).
 
@@ -44,7 +44,7 @@ class ActKind(StrEnum):
     RELEASE = "release"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Act:
     """One act on a unit and why. Acts run in the order of the plan; only `hold` comes before the files."""
 
@@ -57,7 +57,11 @@ class Act:
         return f"{self.kind.value} {self.unit}"
 
 
-@dataclass(frozen=True, slots=True)
+#: What an empty plan says.
+NOTHING = "Nothing to do: everything is in place."
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything that would change on this machine, and what the person should know about it (`notes`)."""
 

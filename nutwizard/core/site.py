@@ -11,7 +11,7 @@ from nutwizard.core.secret import Secret
 NUT_PORT = 3493
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Site:
     """Shared values, "" or empty until published.
 

@@ -23,7 +23,7 @@ A = TypeVar("A")
 D = TypeVar("D")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class View:
     """What a step may look at: facts, the values that earlier steps published, and the texts of assets.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nutwizard.core.events import GUIDE_MESSAGES
 from nutwizard.core.server import LOOPBACK, is_primary
@@ -20,7 +20,7 @@ RBWARNTIME = 7200
 UPSSCHED = "/usr/sbin/upssched"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Monitor:
     """One MONITOR line: `system` word taken apart, power value, user, password, type word, and its entry."""
 
@@ -29,9 +29,9 @@ class Monitor:
     server: str
     port: int
     user: str
-    password: str
+    password: str = field(repr=False)
     word: str
-    entry: Entry
+    entry: Entry = field(repr=False)
 
     @property
     def local(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from nutwizard.core import paths
-from nutwizard.core.errors import NeedsRoot
+from nutwizard.core.errors import NeedsRoot, UsageError
 from nutwizard.core.facts import (
     Address,
     Daemon,
@@ -49,6 +49,8 @@ class Sources(Protocol):
 
     def daemons(self) -> tuple[Daemon, ...]: ...
 
+    def booted(self) -> float: ...
+
     def usb(self) -> tuple[UsbUps, ...]: ...
 
     def driver_options(self, driver: str) -> DriverOptions: ...
@@ -78,9 +80,11 @@ def detect(
         files=files,
         units={} if host.door is Door.OFFLINE else _units(host, role, files),
         touched=touched,
+        free=_free(host),
         addresses=Lazy(sources.addresses),
         listeners=Lazy(sources.listeners),
         daemons=Lazy(sources.daemons),
+        booted=Lazy(sources.booted),
         usb=Lazy(sources.usb),
         driver_options=sources.driver_options,
     )
@@ -101,7 +105,10 @@ def configured_role(host: Host) -> Role | None:
 
 
 def file_fact(host: Host, path: str) -> FileFact:
-    """One file with bytes, owner and mode. Raises NeedsRoot when it may not be read."""
+    """One file with bytes, owner and mode.
+
+    Raises NeedsRoot when it may not be read, UsageError when it is no file or cannot be read at all.
+    """
     try:
         found = host.stat(path)
         if found is None:
@@ -110,8 +117,11 @@ def file_fact(host: Host, path: str) -> FileFact:
         data = host.read(path) if found.kind == "file" else None
     except PermissionError as error:
         raise NeedsRoot(f"{path}: {error.strerror}", "Run it as root: sudo nutwizard ...") from None
-    text = None if data is None else FileText(path, data)
-    return FileFact(path, found.kind, actual, text, found.owner, found.changed, found.links)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}", "Nothing was changed.") from None
+    if data is None:
+        raise UsageError(f"{path} is a {found.kind}, not a file", "Nothing was changed.")
+    return FileFact(path, found.kind, actual, FileText(path, data), found.owner, found.changed, found.links)
 
 
 def _with_copies(managed: Iterable[str]) -> list[str]:
@@ -192,6 +202,14 @@ def _units(host: Host, role: Role, files: dict[str, FileFact]) -> dict[str, Unit
 
 def _since(text: str) -> float | None:
     return float(text[1:]) if re.fullmatch(r"@\d+", text) else None
+
+
+def _free(host: Host) -> int:
+    """Free bytes where the state folder is, or will be."""
+    try:
+        return host.free(paths.STATE if host.stat(paths.STATE) else "/")[0]
+    except OSError:
+        return 0
 
 
 def _first_line(host: Host, path: str) -> str:

@@ -90,9 +90,9 @@ class LiveHost(OfflineHost):
         return run_bounded(argv, timeout=timeout, data=data, user=user)
 
     def connect(self, address: str, port: int, timeout: float) -> socket.socket:
-        import socket
+        from nutwizard.engine.dial import dial
 
-        return socket.create_connection((address, port), timeout=timeout)
+        return dial(address, port, timeout)
 
 
 def run_bounded(

@@ -51,9 +51,8 @@ class Planner:
     def walk(self, sources: Sequence[AnswersSet], edited: Collection[str] | None = None) -> Walk:
         """Every step in order. Only the steps in `edited` (None: all) change the draft.
 
-        A step whose answers cannot be built ends the walk, since later ones read what it publishes; its
-        problems, and
-        those of the steps before it, are in the result.
+        With problems nothing more is edited, but the walk goes on, so that all are told at once. Only a step
+        whose answers cannot be built ends it, since later ones read what it publishes.
         """
         walk = Walk(self.role, Draft(self.facts, self.role), site=Site(self.role))
         for step in self.steps:
@@ -69,13 +68,11 @@ class Planner:
             answers = step.answers_type(self.role)(**{name: found.value for name, found in decided.items()})
             found = [_placed(problem, sources) for problem in step.check(view, answers)]
             walk.problems += found
-            if found:
-                return walk
             walk.answers[step.name] = answers
-            if edited is None or step.name in edited or step.name in ALWAYS:
-                walk.draft.step = step.name
-                step.edit(walk.draft, view, answers)
-                walk.draft.settle()
+            if not walk.problems and (edited is None or step.name in edited or step.name in ALWAYS):
+                walk.problems += _edit(step, walk.draft, view, answers)
+                if walk.problems:
+                    return walk
             walk.site = step.publish(view, answers)
         return walk
 
@@ -106,6 +103,19 @@ class Planner:
         """The step's fields with the choices of this machine filled in."""
         offered = step.choices(view)
         return tuple(_offering(found, offered) for found in fields_of(step.answers_type(self.role)))
+
+
+def _edit(step: Step[Any], draft: Draft, view: View, answers: Any) -> list[Problem]:
+    """Let the step edit; a file that cannot be edited (a quote that never closes) is a problem, not a
+    crash.
+    """
+    draft.step = step.name
+    try:
+        step.edit(draft, view, answers)
+    except ValueError as error:
+        return [Problem(f"{draft.editing} cannot be edited: {error}", step.name)]
+    draft.settle()
+    return []
 
 
 def _wins(given: Sequence[Given], proposed: Proposed | None) -> bool:

@@ -113,6 +113,10 @@ class PracticeHost(OfflineHost):
         """The NUT daemons of this machine."""
         return self._world.daemons(self._role)
 
+    def booted(self) -> float:
+        """A practice machine never booted."""
+        return 0.0
+
     def usb(self) -> tuple[UsbUps, ...]:
         """The simulated UPS, on the host."""
         if self._role is not Role.HOST:

@@ -45,22 +45,41 @@ SHOWN = ("ups.status", "battery.charge", "battery.charge.low", "battery.runtime"
 #: Just after its start upsd shows the status WAIT (measured: for about 2 s).
 NO_DATA = "upsd waits for the driver's first data"
 
-#: What to do next, by class of error.
-FIXES: Mapping[type[NutError], str] = {
-    NameNotResolved: "Use the server's address in place of its name, or add it to /etc/hosts.",
-    ConnectTimeout: (
-        "A firewall drops the packets, or the machine is off. On the host enable the rule in the security"
-        " group nut_port_accept_in (Datacenter > Firewall > Security Group), and the group on the node."
+#: Cause and what to do next, by class of error.
+CAUSES: Mapping[type[NutError], tuple[str, str]] = {
+    NameNotResolved: (
+        "the name does not resolve",
+        "Use the server's address in place of its name, or add it to /etc/hosts.",
     ),
-    ConnectRefused: "On the host: upsd is down, or listens on loopback only. Run there: nutwizard check",
-    Unreachable: "Check the network between this machine and the server: ip route, ping.",
-    NotNut: "Check address and port: nutwizard step monitor",
-    Closed: "Run the check again; if it stays: journalctl -u nut-server on the server",
-    AnswerTimeout: "The server is there but does not answer: on the host restart nut-server.",
-    UnknownUps: "Take one of the names that the server has: nutwizard step monitor",
-    DriverNotConnected: "On the host: systemctl status 'nut-driver@*'; nutwizard step driver",
-    DataStale: "On the host look at cable and driver: journalctl -u 'nut-driver@*'; nutwizard step driver",
-    AccessDenied: "Run nutwizard check on the host: it says which. Or write both ends from one file.",
+    ConnectTimeout: (
+        "timed out: a firewall drops the packets, or the machine is off",
+        "On the host enable the rule in the security group nut_port_accept_in (Datacenter > Firewall >"
+        " Security Group), and the use of the group on the node.",
+    ),
+    ConnectRefused: (
+        "refused: upsd is down, or listens on loopback only",
+        "Run on the host: nutwizard check",
+    ),
+    Unreachable: ("there is no way to the server", "Check the network between the two: ip route, ping."),
+    NotNut: ("another program answers on this port", "Check address and port: nutwizard step monitor"),
+    Closed: (
+        "the server hung up",
+        "Run the check again; if it stays: journalctl -u nut-server on the server",
+    ),
+    AnswerTimeout: ("the server does not answer", "On the host: systemctl restart nut-server"),
+    UnknownUps: ("unknown UPS", "Take one of the names that the server has: nutwizard step monitor"),
+    DriverNotConnected: (
+        "the driver is not connected",
+        "On the host: systemctl status 'nut-driver@*'; nutwizard step driver",
+    ),
+    DataStale: (
+        "the data is stale",
+        "On the host look at cable and driver: journalctl -u 'nut-driver@*'; nutwizard step driver",
+    ),
+    AccessDenied: (
+        "denied: user, password or role",
+        "Run nutwizard check on the host: it says which. Or write both ends from one file.",
+    ),
 }
 
 
@@ -196,9 +215,10 @@ class Prover:
                 if target.primary and not client.has_primary_rights(target.ups):
                     raise AccessDenied("ACCESS-DENIED")
             except AccessDenied as error:
-                fix = "nutwizard step monitor" if target.denied else FIXES[AccessDenied]
-                cause = target.denied or "denied: user, password or role"
-                return Finding(link, State.BROKEN, error.text, cause, fix)
+                found = _broken(link, error)
+                if not target.denied:
+                    return found
+                return replace(found, cause=target.denied, fix="nutwizard step monitor")
         rights = ", with primary rights" if target.primary else ""
         return Finding(link, State.PROVEN, f"logged in as {target.user}{rights}, and out again")
 
@@ -219,13 +239,14 @@ class Prover:
 
 def _rights(link: Link, target: Rights) -> Finding:
     if target.wrong:
-        return Finding(link, State.BROKEN, target.wrong, target.wrong, f"nutwizard step {link.step}")
+        return Finding(link, State.BROKEN, target.wrong, fix=f"nutwizard step {link.step}")
     return Finding(link, State.PROVEN, "password and right are in upsd.users")
 
 
 def _broken(link: Link, error: NutError) -> Finding:
-    fix: str = next((text for kind, text in FIXES.items() if isinstance(error, kind)), "")
-    return Finding(link, State.BROKEN, error.text, error.text, fix or f"nutwizard step {link.step}")
+    known = next((pair for kind, pair in CAUSES.items() if isinstance(error, kind)), None)
+    cause, fix = known or (error.cause, f"nutwizard step {link.step}")
+    return Finding(link, State.BROKEN, error.text, cause, fix)
 
 
 def _where(server: Server) -> str:

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.resources import files
-from pkgutil import iter_modules
+from pkgutil import get_data, iter_modules
 from typing import Any
 
 from nutwizard.core.facts import Role
@@ -43,10 +42,18 @@ def steps_of(role: Role) -> tuple[Step[Any], ...]:
 
 def page_of(name: str, role: Role) -> Page:
     """The page of a step as a machine of this role shows it."""
-    return parse_page((files("nutwizard.steps") / f"{name}.md").read_text(encoding="utf-8"), role)
+    return parse_page(_text("nutwizard.steps", f"{name}.md"), role)
 
 
 @cache
 def asset(name: str) -> str:
     """The text of an asset."""
-    return (files("nutwizard.assets") / name).read_text(encoding="utf-8")
+    return _text("nutwizard.assets", name)
+
+
+def _text(package: str, name: str) -> str:
+    # importlib.resources would bring in zipfile and tempfile: a tenth of what a plan costs.
+    data = get_data(package, name)
+    if data is None:
+        raise FileNotFoundError(f"{package} has no {name}")
+    return data.decode("utf-8")

@@ -4,9 +4,8 @@ it.
 
 from __future__ import annotations
 
-import secrets
-import string
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,8 @@ from nutwizard.core.secret import Secret
 from nutwizard.core.site import Site
 from nutwizard.core.step import View
 from nutwizard.engine import registry
-from nutwizard.engine.detect import Sources, detect
+from nutwizard.engine.detect import Sources, detect, file_fact
+from nutwizard.engine.found import found_here
 from nutwizard.engine.host import Host
 from nutwizard.engine.planner import Planner, Walk
 from nutwizard.engine.saved import PasswordFiles, answers_text
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from nutwizard.engine.transaction import Outcome
 
 #: Characters that survive NUT's files and its protocol unquoted; 24 of them are 143 bits.
-ALPHABET = string.ascii_letters + string.digits + "-_"
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 PASSWORD_LENGTH = 24
 _PRIVATE = Owner("root", "root", 0o600)
 PACKAGES = {Role.HOST: ("nut-server", "nut-client"), Role.CLIENT: ("nut-client",)}
@@ -61,12 +61,11 @@ class Session:
     ) -> None:
         self.host = host
         self.role = role
-        self._sources = sources
         self.only = frozenset(only)
         self._save = save
         self._guide = {step.name: step for step in registry.steps_of(role)}
         self.steps = tuple(self._guide)
-        self.facts: Facts = detect(host, sources, role, _managed(role), Store(host).touched())
+        self.facts = facts_for(host, sources, role)
         self._given = [source for source in (named, saved) if source is not None]
         self._typed: dict[str, dict[str, Given]] = {}
         self._drawn: set[tuple[str, str]] = set()
@@ -76,6 +75,11 @@ class Session:
     def practice(self) -> bool:
         """Whether nothing that happens here protects anything."""
         return self.host.door is Door.PRACTICE
+
+    def narrow(self, steps: Collection[str]) -> None:
+        """Plan these steps alone from now on, and those whose shared values they change."""
+        self.only = frozenset(steps)
+        self._forget()
 
     def require_nut(self) -> None:
         """Raises UsageError with the packages for this role when NUT or its user is missing."""
@@ -100,19 +104,10 @@ class Session:
 
     def found(self) -> list[tuple[str, str, str]]:
         """(what, value, how it is known) for the overview, safe to show."""
-        facts = self.facts
-        rows = [
-            ("machine", f"{facts.hostname or '?'}, {facts.kind.words}", facts.kind_evidence),
-            ("system", facts.system, "/etc/os-release"),
-            ("Proxmox VE", facts.pve, "dpkg"),
-            ("NUT", facts.nut.text, facts.nut.known_from),
-            ("UPS in ups.conf", ", ".join(self._view().sections(paths.UPS_CONF).names()), "ups.conf")
-            if self.role is Role.HOST
-            else ("", "", ""),
-            ("bridge", ", ".join(f"{a.interface} {a.address}/{a.prefix}" for a in facts.addresses() if
-            a.bridge and ":" not in a.address), "its addresses"),
-        ]  # fmt: skip
-        return [(what, safe_text(value), safe_text(known)) for what, value, known in rows if value]
+        return [
+            (what, safe_text(value), safe_text(known))
+            for what, value, known in found_here(self.facts, self.role)
+        ]
 
     def state(self, step: str) -> str:
         """ "in place" when the step would change nothing with the answers so far, else "to do"."""
@@ -179,7 +174,7 @@ class Session:
 
     def prove(self) -> tuple[Finding, ...]:
         """The links of every step, on the files as they are at this moment."""
-        return prove_role(self.host, self._sources, self.role)
+        return prove(self.host, self.facts, self.role)
 
     def _command(self) -> str:
         return f"step {' '.join(sorted(self.only))}" if self.only else "guided run" if self._save else "apply"
@@ -235,10 +230,12 @@ class Session:
 
     def _draw(self) -> list[Secret]:
         """Replace each pending secret by a drawn one; those kept beside a named answers file are returned."""
+        from secrets import choice
+
         outside = []
         for step, name, home, secret in self._secrets(self._whole()):
             if secret.pending:
-                drawn = Secret("".join(secrets.choice(ALPHABET) for _ in range(PASSWORD_LENGTH)), secret.file)
+                drawn = Secret("".join(choice(ALPHABET) for _ in range(PASSWORD_LENGTH)), secret.file)
                 self._typed.setdefault(step, {})[name] = Given(drawn, Origin.TYPED)
                 self._drawn.add((step, name))
                 if secret.file != home:
@@ -257,10 +254,15 @@ def _managed(role: Role) -> frozenset[str]:
     return frozenset(path for step in registry.steps_of(role) for path in step.paths(role))
 
 
-def prove_role(host: Host, sources: Sources, role: Role) -> tuple[Finding, ...]:
-    """What proves the files of this role as they are now, made by nutwizard or by hand."""
+def facts_for(host: Host, sources: Sources, role: Role) -> Facts:
+    """The facts that the steps of this role look at. Raises NeedsRoot and UsageError as `detect` does."""
+    return detect(host, sources, role, _managed(role), Store(host).touched())
+
+
+def prove(host: Host, facts: Facts, role: Role) -> tuple[Finding, ...]:
+    """What proves the files of this role as they are at this moment, made by nutwizard or by hand."""
     from nutwizard.engine.probe import Prover
 
-    facts = detect(host, sources, role, _managed(role), frozenset())
-    view = View(facts, Site(role), registry.asset)
+    now = replace(facts, files={path: file_fact(host, path) for path in facts.files})
+    view = View(now, Site(role), registry.asset)
     return Prover(host).prove(link for step in registry.steps_of(role) for link in step.links(view))

@@ -94,6 +94,14 @@ class MachineSources:
             if process.info["name"] in wanted
         )
 
+    def booted(self) -> float:
+        """When the machine came up, seconds since the epoch."""
+        if not self._live:
+            return 0.0
+        import psutil
+
+        return float(psutil.boot_time())
+
     def usb(self) -> tuple[UsbUps, ...]:
         """USB devices of UPS makers, from sysfs."""
         if not self._live:

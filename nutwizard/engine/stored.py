@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nutwizard.core.facts import Owner, Role
+from nutwizard.core.links import LinkId
 from nutwizard.core.plan import Act, ActKind, FileChange, Plan
 from nutwizard.core.text import FileText
 
@@ -19,6 +20,7 @@ class Kept:
     """A plan and how it came to be applied. `started`: seconds since the epoch.
 
     `undoes`: the transaction that was to be undone; `takes_back`: itself and all that are undone with it.
+    `proven`: the links that were proven before it; None where nobody could look.
     The contents in `plan` are placeholders without bytes until `with_contents`.
     """
 
@@ -27,6 +29,7 @@ class Kept:
     started: int
     undoes: int | None = None
     takes_back: tuple[int, ...] = ()
+    proven: frozenset[LinkId] | None = None
 
     def with_contents(self, read: Callable[[str], bytes]) -> Kept:
         """The same with real bytes, read from "before/N" and "after/N". Raises OSError."""
@@ -51,6 +54,7 @@ def to_json(kept: Kept) -> bytes:
         "started": kept.started,
         "undoes": kept.undoes,
         "takes_back": kept.takes_back,
+        "proven": None if kept.proven is None else sorted(kept.proven),
         "role": plan.role.value,
         "files": [_file_row(change) for change in plan.files],
         "acts": [
@@ -94,7 +98,8 @@ def from_json(data: bytes) -> Kept:
             tuple(value["notes"]),
         )
         undoes, takes_back = value["undoes"], tuple(value["takes_back"])
-        return Kept(plan, value["command"], value["started"], undoes, takes_back)
+        proven = None if value["proven"] is None else frozenset(map(LinkId, value["proven"]))
+        return Kept(plan, value["command"], value["started"], undoes, takes_back, proven)
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
 

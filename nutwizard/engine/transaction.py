@@ -100,12 +100,10 @@ def _locked(job: _Job, store: Store) -> Outcome:
     reasons = preflight.changed_since(job.host, job.plan)
     if reasons:
         raise Failed("\n".join(reasons), "nothing was changed; look at a new plan")
-    before: frozenset[LinkId] = frozenset()
-    failed: frozenset[str] = frozenset()
-    if job.runs:
-        before = health.proven(job.prove())
-        failed = frozenset(units.told(job.host, job.plan.acts).failed)
-    kept = Kept(job.plan, job.command, int(job.host.now()), job.undoes, takes_back)
+    proven = health.proven(job.prove()) if job.runs else None
+    before = (proven or frozenset()) & _can_be_kept(store, takes_back)
+    failed = frozenset(units.told(job.host, job.plan.acts).failed) if job.runs else frozenset()
+    kept = Kept(job.plan, job.command, int(job.host.now()), job.undoes, takes_back, proven)
     with Held() as held:
         try:
             store.clean()
@@ -118,6 +116,15 @@ def _locked(job: _Job, store: Store) -> Outcome:
     names = ", ".join(dict.fromkeys(signal.Signals(number).name for number in held.came))
     notes = (f"{names} came meanwhile and had to wait until this was done",) if names else ()
     return replace(outcome, notes=(*outcome.notes, *notes), signals=tuple(held.came))
+
+
+def _can_be_kept(store: Store, takes_back: tuple[int, ...]) -> frozenset[LinkId]:
+    """The links that may be proven after this: an undo leads back to what was, and no link was made by it.
+
+    Of several transactions that are taken back the oldest, the last in the chain, knows what was.
+    """
+    then = store.load(takes_back[-1]).proven if takes_back else None
+    return frozenset(LinkId) if then is None else then
 
 
 class _Changed(Exception):

@@ -92,6 +92,10 @@ class NutFile:
             return self.append(*words)
         return self._insert(entry.node, words, self._store.indent(entry.node))
 
+    def insert_before(self, entry: Entry, *words: str) -> Entry:
+        """Add a line of these words, name included, before `entry`."""
+        return Entry(self._store.insert_words(self._store.index(entry.node), words))
+
     def append(self, *words: str) -> Entry:
         """Add a line at the end of the file."""
         return Entry(self._store.insert_words(len(self._store.nodes), words))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from nutwizard.formats.words import UNBALANCED, Line, parse
+from nutwizard.formats.words import UNBALANCED, Line, iter_lines, parse
 
 PLACEHOLDER = "(generated at apply)"
 """Stands in a plan for a secret that is not drawn yet; it is none itself."""
@@ -104,7 +104,7 @@ def _find_physical(data: bytes, found: Found) -> None:
             if count == _COMMENTS:
                 _hide(found, data, Spot(start, stop, ""), ())
                 break
-            line = parse(data[start:stop] + b"\n")[0]
+            line = next(iter_lines(data[start:stop] + b"\n"))
             whole = _whole(line)
             active = count == 0 and not data[at:start].strip()
             tail = _secret_tail(whole.words, active=active)

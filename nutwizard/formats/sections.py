@@ -86,11 +86,11 @@ class SectionFile:
 
     def duplicates(self) -> dict[str, tuple[int, ...]]:
         """Sections with more than one header and its line numbers. ups.conf merges them, upsd.users leaks."""
-        numbers: dict[str, tuple[int, ...]] = {}
+        numbers: dict[str, list[int]] = {}
         for item in self._scan():
             if item.kind is Kind.HEADER:
-                numbers[item.key] = (*numbers.get(item.key, ()), item.node.line.number)
-        return {name: lines for name, lines in numbers.items() if len(lines) > 1}
+                numbers.setdefault(item.key, []).append(item.node.line.number)
+        return {name: tuple(lines) for name, lines in numbers.items() if len(lines) > 1}
 
     def entries(self, section: str | None, key: str | None = None) -> list[Entry]:
         """The lines that NUT applies to the section: all that set something, or those of a key."""

@@ -162,11 +162,15 @@ class ShellFile:
 
     def _mute_broken(self, name: str) -> None:
         """Make comments of the broken spellings, but for the last setting, which is going to be replaced."""
+        parts: list[str] = []
+        done = len(self._text)
         for setting in reversed(self._settings(name)[:-1]):
             if setting.fault == _BLANKS:
                 old = self._text[setting.start : setting.stop]
                 new = "#" + old if setting.command.alone and "\n" not in old else ":"
-                self._read(self._text[: setting.start] + new + self._text[setting.stop :])
+                parts += [self._text[setting.stop : done], new]
+                done = setting.start
+        self._read(self._text[:done] + "".join(reversed(parts)))
 
     def _replace(self, setting: _Setting, assignment: str) -> None:
         start, stop, comment = setting.start, setting.stop, setting.command.comment

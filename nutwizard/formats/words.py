@@ -175,10 +175,11 @@ def _effective(text: bytes) -> bytes:
 
 def parse(data: bytes) -> list[Line]:
     """The logical lines of a file, as NUT splits them. Joined, their `raw` is `data`; the time is linear."""
-    return list(_lines(data))
+    return list(iter_lines(data))
 
 
-def _lines(data: bytes) -> Iterator[Line]:
+def iter_lines(data: bytes) -> Iterator[Line]:
+    """As `parse`, one line at a time."""
     start, number = 0, 1
     while start < len(data):
         scanner = _Scanner(data, start)

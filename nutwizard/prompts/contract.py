@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from nutwizard.core.answers import Proposed
@@ -46,6 +46,7 @@ class GuidedSession(Protocol):
     @property
     def practice(self) -> bool: ...
 
+    def narrow(self, steps: Collection[str]) -> None: ...
     def title(self, step: str) -> str: ...
     def page(self, step: str) -> Page: ...
     def found(self) -> list[tuple[str, str, str]]: ...

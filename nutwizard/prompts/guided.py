@@ -8,7 +8,7 @@ from typing import Any
 
 from nutwizard.core.errors import AnswersError, Exit, UsageError
 from nutwizard.core.fields import Choice
-from nutwizard.core.plan import Plan
+from nutwizard.core.plan import NOTHING, Plan
 from nutwizard.core.secret import Secret
 from nutwizard.prompts import review, show
 from nutwizard.prompts.asker import Asker, Back
@@ -55,7 +55,7 @@ def run(session: GuidedSession, asker: Asker, *, only: tuple[str, ...] = ()) -> 
         asker.say("\nNothing was written.")
         return Exit.INTERRUPTED
     except _Quit as left:
-        asker.say(show.NOTHING if left.code is Exit.DONE else "Nothing was written.")
+        asker.say(NOTHING if left.code is Exit.DONE else "Nothing was written.")
         return left.code
     return review.write(session, asker, plan)
 
@@ -66,6 +66,7 @@ def _decide(session: GuidedSession, asker: Asker, only: tuple[str, ...]) -> Plan
     while True:  # every turn waits for the person
         if at < 0:
             steps, at = only or _overview(session, asker), 0
+            session.narrow(() if steps == session.steps else steps)
         elif at < len(steps):
             move = _step(session, asker, steps[at])
             at = _moved(at, move, first=0 if only else -1)

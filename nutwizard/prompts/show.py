@@ -8,11 +8,11 @@ from typing import Protocol, TextIO
 
 from nutwizard.core import shown
 from nutwizard.core.links import Finding, State
-from nutwizard.core.plan import FileChange, Plan
+from nutwizard.core.plan import NOTHING, FileChange, Plan
 from nutwizard.prompts.layout import Line, Tone, lines_of, paint
 
 PRACTICE = "PRACTICE - NOTHING HERE IS PROTECTED"
-NOTHING = "Nothing to do: everything is in place."
+
 
 #: What needs the person first.
 _ORDER = (State.BROKEN, State.WAITING, State.UNKNOWN, State.PROVEN, State.NOT_APPLICABLE)

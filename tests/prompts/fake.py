@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -158,6 +158,9 @@ class FakeSession:
             return (Problem(f"must be greater than offdelay ({off})", "driver.ondelay"),)
         self.answers[step] = dict(values)
         return ()
+
+    def narrow(self, steps: Collection[str]) -> None:
+        self.narrowed = tuple(steps)
 
     def step_changes(self, step: str) -> list[FileChange]:
         return list(self.plan().files) if step == "driver" else []

@@ -10,6 +10,7 @@ import pytest
 
 from nutwizard.core.errors import AnswersError, Exit, Problem, UsageError
 from nutwizard.core.facts import Door, Role
+from nutwizard.core.plan import NOTHING
 from nutwizard.core.secret import Secret
 from nutwizard.prompts import show
 from nutwizard.prompts.guided import TRIES, run
@@ -131,10 +132,10 @@ def test_nothing_to_do_is_said() -> None:
     session = FakeSession(settled=True)
     code, text = play(session, "")
     assert (code, session.applied) == (Exit.DONE, 0)
-    assert text.endswith(f"{show.NOTHING}\n")
+    assert text.endswith(f"{NOTHING}\n")
     code, text = play(session, "", only=("listen",))
     assert (code, session.applied) == (Exit.DONE, 0)
-    assert text.endswith(f"{show.NOTHING}\n")
+    assert text.endswith(f"{NOTHING}\n")
 
 
 def test_practice_is_told_on_every_screen() -> None:

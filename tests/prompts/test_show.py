@@ -12,7 +12,7 @@ import pytest
 from nutwizard.core import paths
 from nutwizard.core.facts import Owner, Role
 from nutwizard.core.links import State
-from nutwizard.core.plan import FileChange, Plan
+from nutwizard.core.plan import NOTHING, FileChange, Plan
 from nutwizard.core.text import FileText
 from nutwizard.prompts import show
 from nutwizard.prompts.layout import Line, Tone, cells, markdown, rows, wrapped
@@ -61,7 +61,7 @@ def test_colour_says_nothing_that_the_text_does_not() -> None:
 
 
 def test_an_empty_plan_is_told_in_one_sentence() -> None:
-    assert show.plan_text(Plan(Role.HOST), color=False) == show.NOTHING + "\n"
+    assert show.plan_text(Plan(Role.HOST), color=False) == NOTHING + "\n"
 
 
 def test_neither_old_nor_new_password_is_shown() -> None:

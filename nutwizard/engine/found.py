@@ -1,0 +1,56 @@
+"""What was found on this machine, as rows for a person, each with how it is known."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from nutwizard.core import paths
+from nutwizard.core.facts import Facts, Role
+from nutwizard.core.server import listen_lines
+from nutwizard.formats.nutfile import NutFile
+from nutwizard.formats.sections import SectionFile
+
+Row = tuple[str, str, str]
+
+
+def found_here(facts: Facts, role: Role) -> list[Row]:
+    """(what, value, how it is known), rows without a value left out."""
+    rows = [
+        ("machine", f"{facts.hostname or '?'}, {facts.kind.words}", facts.kind_evidence),
+        ("system", facts.system, "/etc/os-release"),
+        ("Proxmox VE", facts.pve, "dpkg"),
+        ("NUT", facts.nut.text, facts.nut.known_from),
+        *(_host_rows(facts) if role is Role.HOST else ()),
+        ("NUT runs", _daemons(facts), "its processes"),
+        ("up since", _moment(facts.booted()), "its boot time"),
+        ("free for backups", f"{facts.free >> 20} MiB" if facts.free else "", paths.STATE),
+    ]
+    return [row for row in rows if row[1]]
+
+
+def _host_rows(facts: Facts) -> Iterator[Row]:
+    document = SectionFile.parse(facts.file(paths.UPS_CONF).data)
+    drivers = [f"{name} ({document.get(name, 'driver')})" for name in document.names()]
+    yield "UPS", ", ".join(drivers), "ups.conf"
+    plugged = [" ".join((found.maker, found.product)).strip() for found in facts.usb()]
+    yield "on USB", ", ".join(plugged), "/sys/bus/usb"
+    bridges = [a for a in facts.addresses() if a.bridge and ":" not in a.address]
+    yield "bridge", ", ".join(f"{a.interface} {a.address}/{a.prefix}" for a in bridges), "its addresses"
+    ports = {port for _, port in listen_lines(NutFile.parse(facts.file(paths.UPSD_CONF).data))}
+    listening = [
+        f"{it.address}:{it.port} {it.process}".strip() for it in facts.listeners() if it.port in ports
+    ]
+    yield "listening", ", ".join(listening), "its sockets"
+
+
+def _daemons(facts: Facts) -> str:
+    users: dict[str, list[str]] = {}
+    for daemon in facts.daemons():
+        if daemon.user not in users.setdefault(daemon.name, []):
+            users[daemon.name].append(daemon.user)
+    return ", ".join(f"{name} as {' and '.join(who)}" for name, who in sorted(users.items()))
+
+
+def _moment(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds)) if seconds else ""
