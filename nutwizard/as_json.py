@@ -21,14 +21,17 @@ def plan(found: Plan) -> str:
     return _text(_plan(found))
 
 
-def nothing(found: Plan) -> str:
-    """An apply that had nothing to do."""
+def nothing(found: Plan, *, practice: bool) -> str:
+    """An apply that had nothing to do: the keys of `outcome`."""
     return _text(
         {
             "code": 0,
             "text": NOTHING,
             "transaction": None,
+            "notes": [],
+            "links": [],
             "plan": _plan(found),
+            "practice": practice,
         }
     )
 

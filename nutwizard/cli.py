@@ -53,7 +53,7 @@ def _commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     plan.add_argument("answers", metavar="ANSWERS", help="answers file (YAML)")
     apply = _command(commands, "apply", "the replay of an answers file; never asks")
     apply.add_argument("answers", metavar="ANSWERS", help="answers file (YAML)")
-    apply.add_argument("--ask", metavar="STEP,...", default="", help="ask these steps, replay the rest")
+    apply.add_argument("--ask", metavar="STEP,...", help="ask these steps, replay the rest")
     _command(commands, "check", "is the connection there? driver data, listeners, users; on a client: log in")
     undo = _command(commands, "undo", "put the files of a transaction back")
     undo.add_argument(

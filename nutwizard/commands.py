@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nutwizard import opening
 from nutwizard.core.errors import AnswersError, Exit, NeedsRoot, Problem, UsageError
-from nutwizard.core.facts import Door, Role
+from nutwizard.core.facts import PRACTICE, Door, Role
 from nutwizard.core.links import State
 from nutwizard.core.plan import NOTHING
 from nutwizard.engine.store import Store
@@ -43,7 +43,7 @@ def apply(args: argparse.Namespace) -> Exit:
     args.role = named.role.value
     host, sources = opening.open_host(args)
     opening.writing(host)
-    if args.ask:
+    if args.ask is not None:
         from nutwizard import dialogue
 
         return dialogue.ask_some(args, host, sources, named)
@@ -55,7 +55,7 @@ def apply(args: argparse.Namespace) -> Exit:
         if args.json:
             from nutwizard import as_json
 
-            _print(as_json.nothing(found))
+            _print(as_json.nothing(found, practice=session.practice))
         return Exit.DONE
     outcome = session.apply(opening.say)
     _report(args, session, found, outcome)
@@ -105,7 +105,7 @@ def undo(args: argparse.Namespace) -> Exit:
         command="undo",
         undoes=number,
     )
-    _say_outcome(outcome)
+    _say_outcome(args, outcome)
     return outcome.code
 
 
@@ -162,19 +162,19 @@ def _report(args: argparse.Namespace, session: Session, found: Plan, outcome: Ou
 
     if outcome.findings:
         _print(findings_text(outcome.findings))
-    _say_outcome(outcome)
+    _say_outcome(args, outcome)
     if session.practice:
-        _print(opening.BANNER)
+        _print(PRACTICE)
 
 
-def _say_outcome(outcome: Outcome) -> None:
+def _say_outcome(args: argparse.Namespace, outcome: Outcome) -> None:
     from nutwizard.formats.safe import safe_text
 
-    for note in outcome.notes:
-        _print(safe_text(note))
-    _print(safe_text(outcome.text))
-    if outcome.id:
-        _print(f"Transaction {outcome.id}. To put the files back: nutwizard undo")
+    for text in (*outcome.notes, outcome.text):
+        _print(safe_text(text))
+    if outcome.id and outcome.code == Exit.DONE:
+        where = " --practice" if args.practice else f" --root {args.root}" if args.root != "/" else ""
+        _print(f"To put the files back: nutwizard{where} undo {outcome.id}")
 
 
 def _print(text: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nutwizard.core.answers import AnswersSet
 from nutwizard.core.errors import NeedsRoot, Unfinished, UsageError
-from nutwizard.core.facts import Door, Role
+from nutwizard.core.facts import PRACTICE, Door, Role
 from nutwizard.engine import registry
 from nutwizard.engine.host import Host
 from nutwizard.engine.store import Store
@@ -18,8 +18,6 @@ from nutwizard.engine.store import Store
 if TYPE_CHECKING:
     from nutwizard.engine.detect import Sources
     from nutwizard.engine.session import Session
-
-BANNER = "PRACTICE - NOTHING HERE IS PROTECTED"
 
 
 def open_host(args: argparse.Namespace, *, quiet: bool = False) -> tuple[Host, Sources]:
@@ -36,8 +34,10 @@ def open_host(args: argparse.Namespace, *, quiet: bool = False) -> tuple[Host, S
         from nutwizard.engine.practice import PracticeHost
 
         if not quiet:
-            say(BANNER)
+            say(PRACTICE)
         practice = PracticeHost.open(None, Role(args.role or "host"))
+        if practice.role is Role.CLIENT:
+            say(practice.client_hint())
         return practice, practice
     from nutwizard.engine.machine import LiveHost, OfflineHost
 

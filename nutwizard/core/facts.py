@@ -13,6 +13,9 @@ from nutwizard.core.text import FileText
 
 T = TypeVar("T")
 
+#: Stands on every screen and result of a practice machine.
+PRACTICE = "PRACTICE - NOTHING HERE IS PROTECTED"
+
 
 class Kind(StrEnum):
     """What the machine is. Another thing than its role."""

@@ -15,7 +15,8 @@ NUT_PORT = 3493
 class Site:
     """Shared values, "" or empty until published.
 
-    `ups`: name of the UPS in ups.conf, `renamed`: its old name when it gets a new one (driver step).
+    `ups`: name of the UPS in ups.conf, `renamed`: its old name when it gets a new one (on the
+    host driver, on a client monitor step).
     `port`, `listen`: where upsd listens (listen step).
     `client_user`: NUT user of the VMs (client_user step). `system`: the word of the MONITOR line,
     `UPS[@HOST[:PORT]]`,

@@ -8,6 +8,7 @@ tree is walked here, and every error is reported at once with file, line and col
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,6 +25,16 @@ from nutwizard.core.step import Step
 VERSION = "1"
 LARGEST = 64 << 10
 LARGEST_PASSWORD_FILE = 4096
+#: Of brackets and indented blocks; the steps' own answers need three.
+DEEPEST = 10
+_REFUSED = (yaml.AliasToken, yaml.AnchorToken, yaml.TagToken, yaml.DirectiveToken)
+_OPENING = (
+    yaml.BlockMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.FlowSequenceStartToken,
+)
+_CLOSING = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
 
 
 def read_answers(
@@ -87,7 +98,9 @@ class _Reader:
             if role is None:
                 continue
             if name not in known:
-                self._wrong(key, f"{name}: a {role.value} has no such step; it has {', '.join(known)}")
+                self._wrong(
+                    key, f"{_shown(name)}: a {role.value} has no such step; it has {', '.join(known)}"
+                )
                 continue
             sections[name] = self._section(known[name], role, self._mapping(node, name, 1))
         if self.problems:
@@ -97,28 +110,28 @@ class _Reader:
     def _compose(self, data: bytes) -> yaml.Node | None:
         try:
             text = data.decode("utf-8")
-            for token in yaml.scan(text, Loader=yaml.SafeLoader):
-                if isinstance(token, (yaml.AliasToken, yaml.AnchorToken, yaml.TagToken, yaml.DirectiveToken)):
-                    mark = token.start_mark
-                    raise AnswersError(
-                        [
-                            Problem(
-                                "anchors, aliases, tags and directives are not read", place=self._place(mark)
-                            )
-                        ]
-                    )
+            self._scan(text)
             return yaml.compose(text, Loader=yaml.SafeLoader)
         except UnicodeDecodeError as error:
-            raise AnswersError([Problem(f"is not UTF-8 (byte {error.start})", place=self.path)]) from None
-        except RecursionError:
-            raise AnswersError([Problem("nests too deeply", place=self.path)]) from None
+            before = data[: error.start].decode("utf-8")
+            raise AnswersError([Problem("is not UTF-8", place=self._behind(before))]) from None
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            raise AnswersError([Problem(error.problem or "is not YAML", place=self._place(mark))]) from None
-        except yaml.YAMLError:
-            raise AnswersError(
-                [Problem("is not YAML: it holds characters that YAML forbids", place=self.path)]
-            ) from None
+            said = ", ".join(filter(None, (error.context, error.problem)))
+            raise AnswersError([Problem(said or "is not YAML", place=self._place(mark))]) from None
+        except yaml.reader.ReaderError as error:
+            place = self._behind(data.decode("utf-8")[: error.position])
+            raise AnswersError([Problem("YAML forbids this character", place=place)]) from None
+
+    def _scan(self, text: str) -> None:
+        """Refuse what no answers file needs, before a tree is made: nesting costs PyYAML quadratic time."""
+        depth = 0
+        for token in yaml.scan(text, Loader=yaml.SafeLoader):
+            depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+            refused = "anchors, aliases, tags and directives are not read" * isinstance(token, _REFUSED)
+            if refused or depth > DEEPEST:
+                place = self._place(token.start_mark)
+                raise AnswersError([Problem(refused or "nests too deeply", place=place)])
 
     def _head(self, top: Mapping[str, tuple[yaml.Node, yaml.Node]]) -> Role | None:
         if "nutwizard" in top:
@@ -147,7 +160,7 @@ class _Reader:
                 self._wrong(key, f"{name}: a key is one word")
             elif key.value in found:
                 first = found[key.value][0].start_mark.line + 1
-                self._wrong(key, f"{key.value}: stands here a second time, first in line {first}")
+                self._wrong(key, f"{_shown(key.value)}: stands here a second time, first in line {first}")
             else:
                 found[key.value] = (key, value)
         return found
@@ -168,10 +181,8 @@ class _Reader:
             elif name in files:
                 self._password_file(step, files[name], role, node, given)
             else:
-                self._wrong(
-                    key,
-                    f"{step.name}.{name}: no such key; there are {', '.join([*fields, *files]) or 'none'}",
-                )
+                known = ", ".join([*fields, *files]) or "none"
+                self._wrong(key, f"{step.name}.{_shown(name)}: no such key; there are {known}")
         return given
 
     def _field(self, step: Step[Any], field: Field, node: yaml.Node, given: dict[str, Given]) -> None:
@@ -214,7 +225,8 @@ class _Reader:
         try:
             data, private = _read(path, LARGEST_PASSWORD_FILE)
         except AnswersError as error:
-            self.problems += error.problems
+            why = error.problems[0].text
+            self._wrong(node, f"{step.name}.{field.name}_file: {path}: {why}")
             return
         if not private:
             self._wrong(node, f"{step.name}.{field.name}_file: other users can read {path}; chmod 600 {path}")
@@ -241,3 +253,12 @@ class _Reader:
 
     def _place(self, mark: Any) -> str:
         return self.path if mark is None else f"{self.path}:{mark.line + 1}:{mark.column + 1}"
+
+    def _behind(self, text: str) -> str:
+        """The place behind this much of the file."""
+        return f"{self.path}:{text.count(chr(10)) + 1}:{len(text) - text.rfind(chr(10))}"
+
+
+def _shown(key: str) -> str:
+    """An unknown key for a message, if it looks like one: what is misspelt may hold a password."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]{1,40}", key) else "(a key)"

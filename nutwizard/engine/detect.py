@@ -146,7 +146,7 @@ def _packages(host: Host) -> dict[str, str]:
             continue
         stanza = table[start : table.find(b"\n\n", start) if table.find(b"\n\n", start) > 0 else None]
         version = re.search(rb"\nVersion: (\S+)", stanza)
-        if version and b"\nStatus: install ok installed" in stanza:
+        if version and re.search(rb"\nStatus: \S+ ok installed\n", stanza + b"\n"):
             found[name] = version[1].decode("ascii", "replace")
     return found
 

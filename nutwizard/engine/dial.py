@@ -6,7 +6,8 @@ import socket
 import threading
 import time
 
-_Found = list[tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]]
+_Where = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
+_Found = list[tuple[socket.AddressFamily, _Where]]
 
 
 def dial(address: str, port: int, timeout: float) -> socket.socket:
@@ -17,17 +18,26 @@ def dial(address: str, port: int, timeout: float) -> socket.socket:
     """
     end = time.monotonic() + timeout
     last: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
-    for family, where in _resolve(address, port, timeout):
-        sock = socket.socket(family, socket.SOCK_STREAM)
+    found = _resolve(address, port, timeout)
+    for index, (family, where) in enumerate(found):
+        # A share for each: the first of a name's addresses may be one that drops.
+        share = (end - time.monotonic()) / (len(found) - index)
         try:
-            sock.settimeout(max(0.01, end - time.monotonic()))
-            sock.connect(where)
-        except OSError as error:
-            sock.close()
+            return _connected(family, where, max(0.01, share))
+        except OSError as error:  # also a family that this kernel does not have
             last = error
-        else:
-            return sock
     raise last
+
+
+def _connected(family: socket.AddressFamily, where: _Where, timeout: float) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(timeout)
+        sock.connect(where)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def _resolve(address: str, port: int, timeout: float) -> _Found:
@@ -40,7 +50,7 @@ def _resolve(address: str, port: int, timeout: float) -> _Found:
             answer.append([(family, where) for family, _, _, _, where in found])
         except OSError as error:
             answer.append(error)
-        except UnicodeError:
+        except ValueError:  # labels too long for DNS, a NUL inside
             answer.append(socket.gaierror(socket.EAI_NONAME, "not a possible name"))
 
     thread = threading.Thread(target=ask, daemon=True)

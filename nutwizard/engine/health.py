@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from nutwizard.core.links import Finding, LinkId, State
+from nutwizard.core.links import Finding, LinkId, Rights, State
 from nutwizard.engine.host import Host
 from nutwizard.engine.units import Told
 
@@ -17,6 +17,8 @@ WAIT = 150.0
 STEADY = 3.0
 #: How long a link that was down before is waited for after the last change for the better or worse.
 PATIENCE = 10.0
+#: Longer than upsd's MAXAGE and upsmon's DEADTIME (15 s): what has not moved by then needs a hand, not time.
+STILL = 25.0
 _POLL = 0.5
 
 _WORST_FIRST = (State.BROKEN, State.UNKNOWN, State.WAITING, State.PROVEN, State.NOT_APPLICABLE)
@@ -50,7 +52,8 @@ def settle(
     """Wait until every link of `before` is proven again, no other is broken, and still so after `STEADY` s.
 
     The rule in words: what worked before gets up to `wait` s to work again, unless systemd has given a unit
-    up; what did not work before is waited for while units start or findings change, and `PATIENCE` s longer.
+    up or nothing has moved for `STILL` s; what did not work before is waited for while units start or
+    findings change, and `PATIENCE` s longer.
     """
     start = changed = host.ticks()
     good: float | None = None
@@ -68,14 +71,20 @@ def settle(
             if seen.get(link, State.PROVEN) not in (State.PROVEN, State.NOT_APPLICABLE)
         ]
         lost = tuple(link for link in LinkId if link in missing and seen[link] is State.BROKEN)
-        patient = State.BROKEN in seen.values() and now - changed < PATIENCE
+        patient = any(map(_may_mend, findings)) and now - changed < PATIENCE
         good = _since(good, now, not missing and not patient)
         given_up = _since(given_up, now, bool(lost and units.failed and not units.starting))
         if good is not None and now - good >= STEADY:
             return Verdict(findings)
-        if now - start >= wait or (given_up is not None and now - given_up >= STEADY):
+        stuck = bool(lost) and not units.starting and now - changed >= STILL
+        if now - start >= wait or stuck or (given_up is not None and now - given_up >= STEADY):
             return Verdict(findings, lost)
         host.sleep(_POLL)
+
+
+def _may_mend(finding: Finding) -> bool:
+    """Whether waiting can help: what a file says does not change by itself."""
+    return finding.state is State.BROKEN and not isinstance(finding.link.target, Rights)
 
 
 def _since(before: float | None, now: float, holds: bool) -> float | None:

@@ -20,7 +20,6 @@ from nutwizard.engine.practice_units import journalctl, systemctl
 from nutwizard.engine.practice_world import World
 from nutwizard.engine.tree import Tree
 
-BANNER = "PRACTICE - NOTHING HERE IS PROTECTED"
 READY_USER, READY_PASSWORD = "upsmonclient", "practice-client"
 
 _ENUMERATOR_SCRIPT = "nut-driver-enumerator.sh"
@@ -58,6 +57,11 @@ class PracticeHost(OfflineHost):
         if where not in _worlds:
             _worlds[where] = World(where)
         return cls(_worlds[where], role)
+
+    @property
+    def role(self) -> Role:
+        """Which of the two machines this is."""
+        return self._role
 
     def reset(self) -> None:
         """Start over with both machines as they are on first use."""

@@ -179,9 +179,7 @@ class Prover:
                 values = client.list_vars(target.ups)
                 done.append(Finding(stages[LinkId.UPS], State.PROVEN, names.get(target.ups, "") or "known"))
                 status = client.get_var(target.ups, "ups.status")
-                done.append(
-                    Finding(stages[LinkId.DRIVER], State.PROVEN, f"status {status}", values=_shown(values))
-                )
+                done.append(_data(stages[LinkId.DRIVER], status, values))
         except _Unreached:
             return [Finding(link, State.UNKNOWN, f"not asked: {where} is not reached")]
         except (DriverNotConnected, DataStale) as error:
@@ -212,13 +210,16 @@ class Prover:
         with self._open(target.server) as client:
             try:
                 client.login(target.ups, target.user, target.password.reveal())
-                if target.primary and not client.has_primary_rights(target.ups):
-                    raise AccessDenied("ACCESS-DENIED")
+                able = not target.primary or client.has_primary_rights(target.ups)
             except AccessDenied as error:
                 found = _broken(link, error)
                 if not target.denied:
                     return found
                 return replace(found, cause=target.denied, fix="nutwizard step monitor")
+        if not able:
+            cause = target.denied or f"{target.user} has no primary rights in the running upsd"
+            evidence = f"logged in as {target.user}, and denied primary rights"
+            return Finding(link, State.BROKEN, evidence, cause, "nutwizard step monitor")
         rights = ", with primary rights" if target.primary else ""
         return Finding(link, State.PROVEN, f"logged in as {target.user}{rights}, and out again")
 
@@ -235,6 +236,12 @@ class Prover:
         listed = ", ".join(distinct) or "nobody"
         cause = "upsmon is not running here, or its login was denied"
         return Finding(link, State.BROKEN, f"upsd lists {listed}, not {own}", cause, fix)
+
+
+def _data(link: Link, status: str, values: Mapping[str, str]) -> Finding:
+    if status == "WAIT":
+        return Finding(link, State.WAITING, NO_DATA)
+    return Finding(link, State.PROVEN, f"status {status}", values=_shown(values))
 
 
 def _rights(link: Link, target: Rights) -> Finding:

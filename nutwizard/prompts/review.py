@@ -7,7 +7,7 @@ from typing import Any
 
 from nutwizard.core import paths
 from nutwizard.core.errors import Exit, Problem
-from nutwizard.core.facts import Door, Role
+from nutwizard.core.facts import PRACTICE, Door, Role
 from nutwizard.core.plan import Plan
 from nutwizard.core.secret import Secret
 from nutwizard.core.site import NUT_PORT
@@ -22,7 +22,7 @@ _WILDCARDS = ("0.0.0.0", "::")
 
 def head(session: GuidedSession, left: str, right: str = "") -> list[Line]:
     """Where the person is; on a practice machine, that nothing is protected."""
-    practice = [Line(show.PRACTICE)] if session.practice else []
+    practice = [Line(PRACTICE)] if session.practice else []
     gap = " " * max(2, 75 - len(left) - len(right))
     return [Line(), *practice, Line(f"{left}{gap}{right}".rstrip(), Tone.PLAIN), _RULE]
 

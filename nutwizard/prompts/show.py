@@ -11,9 +11,6 @@ from nutwizard.core.links import Finding, State
 from nutwizard.core.plan import NOTHING, FileChange, Plan
 from nutwizard.prompts.layout import Line, Tone, lines_of, paint
 
-PRACTICE = "PRACTICE - NOTHING HERE IS PROTECTED"
-
-
 #: What needs the person first.
 _ORDER = (State.BROKEN, State.WAITING, State.UNKNOWN, State.PROVEN, State.NOT_APPLICABLE)
 _TONES = {"+": Tone.ADDED, "-": Tone.REMOVED}

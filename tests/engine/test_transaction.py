@@ -183,12 +183,26 @@ def test_what_was_proven_and_is_broken_is_taken_back(root: str) -> None:
 
 
 def test_a_slow_start_gets_the_whole_wait(root: str) -> None:
-    host = ScriptedHost(root)
+    block = "Id=nut-driver@apc.service\nActiveState={}\n"
+
+    def script(argv: Sequence[str]) -> Completed | None:
+        active = "active" if host.clock > 90 else "activating"
+        return Completed(0, block.format(active)) if argv[1] == "show" else None
+
+    host = ScriptedHost(root, script)
     outcome = apply(
         host, whole_plan(ACTS), prove=Health(root, GOOD, lambda: GOOD if host.clock > 90 else BAD)
     )
     assert outcome.code == Exit.DONE
     assert 93 <= host.clock < 100
+
+
+def test_what_does_not_move_is_not_waited_for(root: str) -> None:
+    host = ScriptedHost(root)
+    outcome = apply(host, whole_plan(ACTS), prove=Health(root, GOOD, BAD))
+    assert outcome.code == Exit.FAILED
+    assert state(root) == BEFORE
+    assert 25 <= host.clock < 70
 
 
 def test_one_good_moment_is_not_enough(root: str) -> None:
@@ -218,7 +232,7 @@ def test_a_unit_that_had_failed_long_ago_is_no_reason_to_give_up(root: str) -> N
     block = "Id=nut-driver@old.service\nActiveState=failed\nSubState=failed\n"
     host = ScriptedHost(root, lambda argv: Completed(0, block) if argv[1] == "show" else None)
     outcome = apply(
-        host, whole_plan(ACTS), prove=Health(root, GOOD, lambda: GOOD if host.clock > 60 else BAD)
+        host, whole_plan(ACTS), prove=Health(root, GOOD, lambda: GOOD if host.clock > 20 else BAD)
     )
     assert outcome.code == Exit.DONE
 

@@ -9,10 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from nutwizard.core.errors import AnswersError, Exit, Problem, UsageError
-from nutwizard.core.facts import Door, Role
+from nutwizard.core.facts import PRACTICE, Door, Role
 from nutwizard.core.plan import NOTHING
 from nutwizard.core.secret import Secret
-from nutwizard.prompts import show
 from nutwizard.prompts.guided import TRIES, run
 from nutwizard.prompts.layout import Text
 from nutwizard.prompts.plain import PlainAsker
@@ -47,7 +46,7 @@ def test_the_whole_run_writes_after_a_clear_yes() -> None:
         assert wanted in text
     assert text.index("clients log in") < text.index("upsd answers"), "broken first"
     assert "\x1b" not in text
-    assert show.PRACTICE not in text
+    assert PRACTICE not in text
 
 
 def test_enter_alone_never_writes() -> None:
@@ -141,9 +140,9 @@ def test_nothing_to_do_is_said() -> None:
 def test_practice_is_told_on_every_screen() -> None:
     session = FakeSession(practice=True)
     _, text = play(session, "", *DRIVER, *LISTEN, *USER, "write", "yes")
-    assert text.count(show.PRACTICE) == 7  # overview, three steps, review, writing, result
+    assert text.count(PRACTICE) == 7  # overview, three steps, review, writing, result
     assert "nutwizard --practice apply" in text
-    assert text.index("Result") > text.rindex(show.PRACTICE)
+    assert text.index("Result") > text.rindex(PRACTICE)
 
 
 def test_commands_below_another_root_name_it() -> None:
