@@ -102,7 +102,7 @@ def _change(change: FileChange) -> dict[str, Any]:
         "owner_after": _owner(change.owner_after),
         "steps": list(change.steps),
         "why": list(change.why),
-        "diff": [f"{line.kind}{line.text}" for line in lines],
+        "diff": [line.text if line.kind == "@" else line.kind + line.text for line in lines],
     }
 
 

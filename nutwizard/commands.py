@@ -178,7 +178,7 @@ def _say_outcome(args: argparse.Namespace, outcome: Outcome) -> None:
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(text.rstrip("\n") + "\n")
+    opening.write(sys.stdout, text.rstrip("\n"))
 
 
 def steps_of(text: str, known: tuple[str, ...]) -> tuple[str, ...]:

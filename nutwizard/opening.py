@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from nutwizard.core.answers import AnswersSet
 from nutwizard.core.errors import NeedsRoot, Unfinished, UsageError
@@ -28,6 +28,8 @@ def open_host(args: argparse.Namespace, *, quiet: bool = False) -> tuple[Host, S
     """
     from nutwizard.engine.sources import MachineSources
 
+    if not args.root:  # an unset variable of the caller: realpath() would make the working folder of it
+        raise UsageError("--root needs the name of a folder")
     if args.practice:
         if args.root != "/":
             raise UsageError("--practice has its own folder: it cannot be used with --root")
@@ -35,7 +37,10 @@ def open_host(args: argparse.Namespace, *, quiet: bool = False) -> tuple[Host, S
 
         if not quiet:
             say(PRACTICE)
-        practice = PracticeHost.open(None, Role(args.role or "host"))
+        try:
+            practice = PracticeHost.open(None, Role(args.role or "host"))
+        except OSError as error:
+            raise UsageError(f"{error.filename}: {error.strerror}", "Nothing was changed.") from None
         if practice.role is Role.CLIENT:
             say(practice.client_hint())
         return practice, practice
@@ -53,7 +58,18 @@ def open_host(args: argparse.Namespace, *, quiet: bool = False) -> tuple[Host, S
 
 def say(text: str) -> None:
     """A remark beside the result: it goes to stderr."""
-    sys.stderr.write(f"{text}\n")
+    write(sys.stderr, text)
+
+
+def write(stream: TextIO, text: str) -> None:
+    """A line. A reader that has gone (`| head`) stops no command half-way: the rest is thrown away."""
+    try:
+        stream.write(f"{text}\n")
+        stream.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def read_only(host: Host) -> None:
@@ -66,9 +82,7 @@ def read_only(host: Host) -> None:
 def writing(host: Host) -> None:
     """A command that writes first mends what an interrupted one left, and says so. Raises NeedsRoot."""
     if not host.may_write():
-        raise NeedsRoot(
-            f"Only root may write the files of {host.label}.", "Run it as root: sudo nutwizard ..."
-        )
+        raise NeedsRoot(f"Only root may change {host.label}.", "Run it as root: sudo nutwizard ...")
     from nutwizard.engine.recovery import recover
 
     done = recover(host, Store(host), say)

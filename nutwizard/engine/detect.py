@@ -96,9 +96,11 @@ def proposed_role(kind: Kind) -> Role | None:
 
 
 def configured_role(host: Host) -> Role | None:
-    """What nut.conf says, for a machine whose kind proposes nothing."""
+    """What nut.conf says, for a machine whose kind proposes nothing. Raises NeedsRoot."""
     try:
         mode = ShellFile.parse(host.read(paths.NUT_CONF)).get("MODE")
+    except PermissionError as error:
+        raise NeedsRoot(f"{paths.NUT_CONF}: {error.strerror}", "Run it as root: sudo nutwizard ...") from None
     except OSError:
         return None
     return {"netserver": Role.HOST, "standalone": Role.HOST, "netclient": Role.CLIENT}.get(mode or "")

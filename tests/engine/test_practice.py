@@ -19,15 +19,15 @@ from pathlib import Path
 import pytest
 
 from nutwizard.core.facts import Door, Kind, Owner, Role
-from nutwizard.engine import practice_daemons
 from nutwizard.engine.nut_client import Limits, open_client
 from nutwizard.engine.nut_errors import ConnectRefused, DriverNotConnected, NutError
-from nutwizard.engine.practice import READY_PASSWORD, READY_USER, PracticeHost
+from nutwizard.engine.practice import daemons
+from nutwizard.engine.practice.host import READY_PASSWORD, READY_USER, PracticeHost
 from nutwizard.formats.nutfile import NutFile
 
 NUT = Owner("root", "nut", 0o640)
 ROOT = Path(__file__).parents[2]
-REAL = practice_daemons.find_programs() is not None
+REAL = daemons.find_programs() is not None
 HOST_FILES = {
     "nut.conf": "MODE=netserver\n",
     "upsd.conf": "LISTEN 192.168.1.107 3493\nLISTEN 127.0.0.1 3493\n",
@@ -53,7 +53,7 @@ class Two:
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     name = str(request.param)
     if name == "simulated":
-        monkeypatch.setattr(practice_daemons, "find_programs", lambda: None)
+        monkeypatch.setattr(daemons, "find_programs", lambda: None)
     elif not REAL:
         if os.environ.get("CI", "").lower() in {"1", "true"}:
             pytest.fail("needs NUT: in CI nothing is skipped", pytrace=False)
@@ -77,7 +77,7 @@ def shared() -> Iterator[Path]:
 @pytest.fixture
 def stock(folder: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[PracticeHost]:
     """A host as after installation; nothing runs, so nothing real is needed."""
-    monkeypatch.setattr(practice_daemons, "find_programs", lambda: None)
+    monkeypatch.setattr(daemons, "find_programs", lambda: None)
     host = PracticeHost.open(folder, Role.HOST)
     yield host
     host.close()
@@ -458,12 +458,12 @@ def test_a_host_that_is_not_set_up_refuses_its_client(stock: PracticeHost, folde
 HOLD = """
 import sys, time
 from nutwizard.core.facts import Role
-from nutwizard.engine import practice_daemons
+from nutwizard.engine.practice import daemons
 from nutwizard.engine.nut_client import Limits, open_client
 from nutwizard.engine.practice import PracticeHost
 folder, how = sys.argv[1:]
 if how == "simulated":
-    practice_daemons.find_programs = lambda: None
+    daemons.find_programs = lambda: None
 vm = PracticeHost.open(folder, Role.CLIENT)
 with open_client(vm.connect, "192.168.1.107", 3493, Limits()) as client:
     print(client.get_var("apc", "ups.status"), client.version(), flush=True)
@@ -574,7 +574,7 @@ def test_daemons_die_with_a_killed_watcher_and_come_back(folder: str) -> None:
     try:
         assert status(vm) == "OL"
         below = family(os.getpid()) - before
-        watcher = next(pid for pid in below if "practice_watch" in Path(f"/proc/{pid}/cmdline").read_text())
+        watcher = next(pid for pid in below if "watch.py" in Path(f"/proc/{pid}/cmdline").read_text())
         os.kill(watcher, signal.SIGKILL)
         assert until(lambda: gone(below))
         assert status(vm) == "OL"
@@ -587,7 +587,7 @@ def test_a_second_process_goes_on_where_the_first_ended(two: Two, folder: str) -
     probe = HOLD.replace("sys.stdin.read()", "").replace(
         "print(", "time.sleep(0); print(sorted(client.clients('apc')), "
     )
-    how = "simulated" if practice_daemons.find_programs() is None else "real"
+    how = "simulated" if daemons.find_programs() is None else "real"
     done = subprocess.run(
         [sys.executable, "-c", probe, folder, how],
         env={"PYTHONPATH": str(ROOT), "PATH": os.defpath},

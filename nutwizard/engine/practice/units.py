@@ -11,7 +11,7 @@ from typing import Protocol
 from nutwizard.core.facts import Role
 from nutwizard.core.units import ENUMERATOR, ENUMERATOR_PATH, MONITOR, SERVER
 from nutwizard.engine.host import Completed
-from nutwizard.engine.practice_files import Store
+from nutwizard.engine.practice.files import Store
 
 DRIVERS, ALL = "nut-driver.target", "nut.target"
 _ALIASES = {"nut-client.service": MONITOR}

@@ -6,10 +6,13 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from nutwizard.core.server import is_primary
+from nutwizard.core.upsmon import Monitor
 from nutwizard.engine.nut_client import Limits, NutClient, open_client
 from nutwizard.engine.nut_errors import NutError
-from nutwizard.engine.practice_nut import Monitor
 
+#: The NUT that the practice machine plays.
+VERSION = (2, 8, 0)
 #: Seconds: everything is on loopback.
 _LIMITS = Limits(connect=2.0, answer=3.0, total=5.0)
 
@@ -55,12 +58,12 @@ class Upsmon:
             made.append(self._connect(address, port, timeout))
             return made[-1]
 
-        what = f"UPS {monitor.ups}@{monitor.host}"
+        what = f"UPS {monitor.ups}@{monitor.server}"
         client = None
         try:
-            client = open_client(connect, monitor.host, monitor.port, _LIMITS)
+            client = open_client(connect, monitor.server, monitor.port, _LIMITS)
             client.login(monitor.ups, monitor.user, monitor.password)
-            primary = client.has_primary_rights(monitor.ups) if monitor.primary else True
+            primary = client.has_primary_rights(monitor.ups) if is_primary(monitor.word, VERSION) else True
         except NutError as error:
             if client is not None:
                 client.close()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from nutwizard.engine.nut_protocol import split_words
 
 if TYPE_CHECKING:
-    from nutwizard.engine.practice_nut import Ups, User
+    from nutwizard.engine.practice.nut import Ups, User
 
 _IDLE = 60.0
 _LONGEST_LINE = 512
@@ -207,7 +207,7 @@ class Simulation:
 
     def reload(self, found: list[Ups], upsd_conf: bytes, upsd_users: bytes) -> None:
         """Let the server, if it is up, take new UPSes and users."""
-        from nutwizard.engine.practice_nut import read_users
+        from nutwizard.engine.practice.nut import read_users
 
         self._known = (tuple(found), read_users(upsd_users))
         self._tell()
@@ -242,7 +242,7 @@ class Simulation:
             self._server.serving = self._serving()
 
     def _serving(self) -> Serving:
-        from nutwizard.engine.practice_nut import published
+        from nutwizard.engine.practice.nut import published
 
         found, users = self._known
         known = {ups.name: ups for ups in found if ups.usable}

@@ -7,11 +7,11 @@ import time
 from nutwizard.core import paths
 from nutwizard.core.facts import Role
 from nutwizard.core.units import ENUMERATOR, ENUMERATOR_PATH, MONITOR, SERVER, driver_unit
-from nutwizard.engine.practice_files import driver_table
-from nutwizard.engine.practice_machine import Machine, file_of
-from nutwizard.engine.practice_nut import Fatal, Ups, check_driver, check_mode, read_monitors, read_ups
-from nutwizard.engine.practice_units import ALL, DRIVERS, RETRYING
-from nutwizard.engine.practice_world import DRIVER, World, instance
+from nutwizard.engine.practice.files import driver_table
+from nutwizard.engine.practice.machine import Machine, file_of
+from nutwizard.engine.practice.nut import Fatal, Ups, check_driver, check_mode, read_monitors, read_ups
+from nutwizard.engine.practice.units import ALL, DRIVERS, RETRYING
+from nutwizard.engine.practice.world import DRIVER, World, instance
 
 _UPSD_FILES = (paths.UPS_CONF, paths.UPSD_USERS)
 

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nutwizard.core.facts import Owner
+from nutwizard.core.site import NUT_PORT
+from nutwizard.core.upsmon import Monitor, monitors
 from nutwizard.formats.nutfile import NutFile
 from nutwizard.formats.sections import SectionFile
 from nutwizard.formats.words import encode
 
-PORT = 3493
 #: Variables of ups.conf that belong to every driver of NUT 2.8.0 (ups.conf(5)).
 _FRAMEWORK = frozenset(
     (
@@ -90,18 +91,6 @@ class User:
     password: str = field(default="", repr=False)
     login: bool = False
     primary: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Monitor:
-    """One MONITOR line of upsmon.conf."""
-
-    ups: str
-    host: str
-    port: int
-    user: str
-    password: str = field(repr=False)
-    primary: bool
 
 
 class Fatal(Exception):
@@ -194,7 +183,7 @@ def bound(upsd_conf: bytes, own: frozenset[str], names: Mapping[str, tuple[str, 
         if len(words) > 1 and not words[1].isdigit():
             raise Fatal(f"LISTEN: {words[1]} is not a port")
         address = _listen_address(words[0], names)
-        port = int(words[1]) % 65536 if len(words) > 1 else PORT
+        port = int(words[1]) % 65536 if len(words) > 1 else NUT_PORT
         free = not any(port == other and _clash(address, taken) for taken, other in found)
         if free and (address in own or address in ("0.0.0.0", "::")):
             found[address, port] = None
@@ -232,28 +221,13 @@ def read_monitors(upsmon_conf: bytes) -> list[Monitor]:
     document = NutFile.parse(upsmon_conf)
     if any(len(entry.args) < 5 for entry in document.entries("MONITOR")):
         raise Fatal("a MONITOR line of upsmon.conf has too few words")
-    found, power = [], 0
-    for entry in document.monitors():
-        system, supplies, user, password, kind = entry.args[:5]
-        power += int(supplies) if supplies.isdigit() else 0
-        host, port = _server(system.partition("@")[2])
-        found.append(
-            Monitor(
-                system.partition("@")[0], host, port, user, password, kind.lower() in ("primary", "master")
-            )
-        )
+    found = monitors(document)
+    power = sum(int(each.entry.args[1]) for each in found if each.entry.args[1].isdigit())
     least = document.get("MINSUPPLIES")
     needed = int(least.args[0]) if least is not None and least.args[0].isdigit() else 1
     if not found or power < needed:
         raise Fatal("upsmon.conf has no MONITOR lines that feed this machine: insufficient power configured")
     return found
-
-
-def _server(text: str) -> tuple[str, int]:
-    match = re.fullmatch(r"(?:\[([^]]*)\]|([^:]*))(?::([0-9]{1,5}))?", text)
-    if match is None:
-        return text, PORT
-    return match[1] or match[2] or "localhost", int(match[3] or PORT)
 
 
 def real_upsd_conf(upsd_conf: bytes, port: int) -> bytes:

@@ -18,12 +18,12 @@ from typing import Protocol
 from nutwizard.core import paths
 from nutwizard.core.facts import Daemon, Listener, Role
 from nutwizard.core.units import MONITOR, SERVER
-from nutwizard.engine import practice_daemons, practice_net
 from nutwizard.engine.nut_client import Limits, NutClient
 from nutwizard.engine.nut_errors import NutError
-from nutwizard.engine.practice_files import FOLDERS, prepare, remove
-from nutwizard.engine.practice_machine import Machine, file_of
-from nutwizard.engine.practice_nut import (
+from nutwizard.engine.practice import daemons, net
+from nutwizard.engine.practice.files import FOLDERS, prepare, remove
+from nutwizard.engine.practice.machine import Machine, file_of
+from nutwizard.engine.practice.nut import (
     Fatal,
     Listening,
     Ups,
@@ -32,9 +32,9 @@ from nutwizard.engine.practice_nut import (
     read_monitors,
     read_ups,
 )
-from nutwizard.engine.practice_server import Simulation
-from nutwizard.engine.practice_units import Unit
-from nutwizard.engine.practice_upsmon import Upsmon
+from nutwizard.engine.practice.server import Simulation
+from nutwizard.engine.practice.units import Unit
+from nutwizard.engine.practice.upsmon import Upsmon
 
 DRIVER = "nut-driver@"
 #: Seconds until the real upsd has the first data of a driver that has just started.
@@ -118,7 +118,7 @@ class World:
         with self.lock:
             self.catch_up()
             sock, reached = self._dial(here, address, port, timeout)
-        return practice_net.through_relay(sock, reached, port)
+        return net.through_relay(sock, reached, port)
 
     def listening(self, role: Role) -> Listening:
         """Where the machine's upsd listens, by its table."""
@@ -132,8 +132,8 @@ class World:
 
     def bound(self, upsd_conf: bytes) -> Listening:
         """Where the host's upsd would listen with this upsd.conf. Raises Fatal."""
-        own = frozenset(one.address for one in practice_net.ADDRESSES[Role.HOST])
-        names = practice_net.host_names(self.machine(Role.HOST).tree.read("/etc/hosts"))
+        own = frozenset(one.address for one in net.ADDRESSES[Role.HOST])
+        names = net.host_names(self.machine(Role.HOST).tree.read("/etc/hosts"))
         return bound(upsd_conf, own, names)
 
     def listeners(self, role: Role) -> tuple[Listener, ...]:
@@ -178,21 +178,21 @@ class World:
         """The real daemons where this user can start them, else the simulation."""
         with self.lock:
             if self._backend is None:
-                programs = practice_daemons.find_programs()
-                real = programs is not None and practice_daemons.work(programs)
-                self._backend = practice_daemons.Daemons(programs) if real and programs else Simulation()
+                programs = daemons.find_programs()
+                real = programs is not None and daemons.work(programs)
+                self._backend = daemons.Daemons(programs) if real and programs else Simulation()
             return self._backend
 
     def _dial(self, here: Role, address: str, port: int, timeout: float) -> tuple[socket.socket, str]:
         """Try each address of a name, as a client does. Raises the last failure."""
         hosts = self.machine(here).tree.read("/etc/hosts")
         failure: OSError = OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
-        for one in practice_net.resolve(address, hosts):
+        for one in net.resolve(address, hosts):
             try:
-                there = practice_net.owner_of(one, here)
+                there = net.owner_of(one, here)
                 listening = self.listening(there) if there in self._machines else {}
                 if reaches(listening, one, port) and (real := self.backend().port):
-                    return practice_net.dial(one, here, real, timeout), one
+                    return net.dial(one, here, real, timeout), one
                 raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
             except OSError as error:
                 failure = error

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from nutwizard.core import paths
 from nutwizard.core.facts import Address, Daemon, Door, DriverOptions, Kind, Listener, Role, UsbUps
 from nutwizard.core.units import SERVER
-from nutwizard.engine import practice_net
 from nutwizard.engine.host import Completed
 from nutwizard.engine.machine import OfflineHost
-from nutwizard.engine.practice_files import default_folder, driver_table
-from nutwizard.engine.practice_machine import file_of
-from nutwizard.engine.practice_nut import read_ups, read_users
-from nutwizard.engine.practice_services import MachineServices, start_ready_made
-from nutwizard.engine.practice_units import journalctl, systemctl
-from nutwizard.engine.practice_world import World
+from nutwizard.engine.practice import net
+from nutwizard.engine.practice.files import default_folder, driver_table
+from nutwizard.engine.practice.machine import file_of
+from nutwizard.engine.practice.nut import read_ups, read_users
+from nutwizard.engine.practice.services import MachineServices, start_ready_made
+from nutwizard.engine.practice.units import journalctl, systemctl
+from nutwizard.engine.practice.world import World
 from nutwizard.engine.tree import Tree
 
 READY_USER, READY_PASSWORD = "upsmonclient", "practice-client"
@@ -107,7 +107,7 @@ class PracticeHost(OfflineHost):
 
     def addresses(self) -> tuple[Address, ...]:
         """The addresses of the practice network."""
-        return practice_net.ADDRESSES[self._role]
+        return net.ADDRESSES[self._role]
 
     def listeners(self) -> tuple[Listener, ...]:
         """Where this machine's upsd listens in the practice network."""
@@ -135,14 +135,12 @@ class PracticeHost(OfflineHost):
     def client_hint(self) -> str:
         """What a person who sets up the practice client has to know about the practice host."""
         host = self._world.machine(Role.HOST)
-        where = f"The practice host, {practice_net.HOST_ADDRESS},"
+        where = f"The practice host, {net.HOST_ADDRESS},"
         unit = host.units.get(SERVER)
         if unit is None or not unit.up:
             return f"{where} does not serve yet: set it up first, until then it refuses connections."
         names = [ups.name for ups in read_ups(file_of(unit, paths.UPS_CONF)) if ups.usable]
-        ports = {
-            port for address, port in self._world.listening(Role.HOST) if address not in practice_net.LOOPBACK
-        }
+        ports = {port for address, port in self._world.listening(Role.HOST) if address not in net.LOOPBACK}
         if not names or not ports:
             return f"{where} listens on loopback only: run its step listen."
         serves = f"{where} serves {', '.join(names)} on port {min(ports)}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from nutwizard.core import paths
 from nutwizard.core.facts import Role
 from nutwizard.core.units import MONITOR, SERVER
-from nutwizard.engine.practice_files import FOLDERS, SidecarOwners, Store
-from nutwizard.engine.practice_nut import readable_by_nut
-from nutwizard.engine.practice_units import Unit, UnitTable
+from nutwizard.engine.practice.files import FOLDERS, SidecarOwners, Store
+from nutwizard.engine.practice.nut import readable_by_nut
+from nutwizard.engine.practice.units import Unit, UnitTable
 from nutwizard.engine.tree import Tree
 
 _READS = {

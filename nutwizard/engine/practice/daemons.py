@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from nutwizard.engine.machine import ENVIRONMENT
-from nutwizard.engine.practice_nut import Fatal, Ups, published, real_ups_conf, real_upsd_conf
+from nutwizard.engine.practice.nut import Fatal, Ups, published, real_ups_conf, real_upsd_conf
 
 _FOLDERS = ("/lib/nut", "/usr/lib/nut", "/usr/libexec/nut")
 #: Seconds. A driver takes one, upsd 0.1.
@@ -248,7 +248,7 @@ class Daemons:
                 [
                     sys.executable,
                     "-I",
-                    str(Path(__file__).with_name("practice_watch.py")),
+                    str(Path(__file__).with_name("watch.py")),
                     self._own_folder(),
                 ],
                 stdin=subprocess.PIPE,

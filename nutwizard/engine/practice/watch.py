@@ -1,4 +1,4 @@
-"""Keeps the practice machine's real daemons: a program of its own, `python -I practice_watch.py FOLDER`.
+"""Keeps the practice machine's real daemons: a program of its own, `python -I watch.py FOLDER`.
 
 Reads orders as JSON lines from standard input and answers each with one line. When its input ends, because
 its parent closed it or died in whatever way, it ends every daemon and removes FOLDER. It has one thread: so
