@@ -144,8 +144,7 @@ class Driver(Step[Answers]):
 
 
 def _section(found: SectionFile, given: Mapping[str, Any]) -> str | None:
-    """The section that the answers are about: the named one, the only one under a new name, else the first.
-    """
+    """The section that the answers are about: the named one, the only one under a new name, or the first."""
     names, wanted = found.names(), given.get("ups")
     if wanted is None or wanted in names:
         return wanted or next(iter(names), None)

@@ -186,7 +186,7 @@ def _rewrite(document: NutFile, wanted: list[tuple[str, int]]) -> None:
 
 
 def _kept(entries: list[Entry], wanted: list[tuple[str, int]]) -> dict[tuple[str, int], Entry]:
-    """The lines that may stay: the first of those that are wanted, in their order, so that the rest can follow."""
+    """The lines that may stay: the first of the wanted ones, in their order, so that the rest can follow."""
     kept: dict[tuple[str, int], Entry] = {}
     for entry in entries:
         args = entry.args

@@ -97,7 +97,9 @@ class MonitorStep(Step[Answers]):
             answers.port,
         )
         word = same.system if same and exact else system_word(answers.ups, answers.server, answers.port)
-        return replace(view.site, ups=answers.ups, server=answers.server, port=answers.port, system=word)
+        old = same.ups if same and same.ups != answers.ups else ""
+        site = replace(view.site, ups=answers.ups, renamed=old, server=answers.server, port=answers.port)
+        return replace(site, system=word)
 
     def edit(self, draft: Draft, view: View, answers: Answers) -> None:
         document = draft.nut(paths.UPSMON_CONF)
@@ -218,7 +220,7 @@ def _edit_user(draft: Draft, view: View, answers: HostAnswers) -> None:
 
 
 def _mute_incomplete(draft: Draft, document: NutFile) -> None:
-    """A MONITOR line of too few words (a password cut at its #) is an error on which upsmon ends: a comment."""
+    """Make comments of MONITOR lines of too few words (a password cut at its #): upsmon ends on them."""
     for entry in document.entries("MONITOR"):
         if len(entry.args) < 5:
             draft.explain(

@@ -70,7 +70,9 @@ def _drivers(draft: Draft, view: View) -> None:
             ActKind.HOLD, ENUMERATOR_PATH, "it would restart the driver while files are still being written"
         )
     draft.act(ActKind.RESTART, ENUMERATOR, "it makes a unit for each UPS of ups.conf")
-    draft.act(ActKind.RESTART, unit.name, "the driver reads ups.conf only when it starts")
+    if view.site.renamed and facts.unit(driver_unit(view.site.renamed)).running:
+        draft.act(ActKind.STOP, driver_unit(view.site.renamed), f"its UPS is called {view.site.ups} now")
+    draft.act(_begin(unit), unit.name, "the driver reads ups.conf only when it starts")
 
 
 def _daemon(draft: Draft, view: View, name: str) -> None:
@@ -82,11 +84,19 @@ def _daemon(draft: Draft, view: View, name: str) -> None:
         draft.act(ActKind.ENABLE, name, "it has to come back after a reboot")
     reasons = [path.rsplit("/", 1)[1] for path in READS[name] if draft.changed(path)]
     if reasons:
-        draft.act(ActKind.RESTART, name, f"{', '.join(reasons)} changed")
+        draft.act(_begin(unit), name, f"{', '.join(reasons)} changed")
     elif not unit.running:
-        draft.act(ActKind.RESTART, name, "it does not run")
+        draft.act(_begin(unit), name, "it does not run")
     elif _older(unit, view, READS[name]):
         draft.act(ActKind.RESTART, name, "its files are newer than its last start")
+
+
+def _begin(unit: UnitFact) -> ActKind:
+    """What is down is started, so that the way back stops it again; anything else is restarted.
+
+    One that dies again and again is restarted, too: a start would wait for the end of its pause.
+    """
+    return ActKind.START if unit.active in ("inactive", "failed") else ActKind.RESTART
 
 
 def _older(unit: UnitFact, view: View, files: tuple[str, ...]) -> bool:

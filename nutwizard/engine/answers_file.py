@@ -104,7 +104,7 @@ class _Reader:
                 continue
             sections[name] = self._section(known[name], role, self._mapping(node, name, 1))
         if self.problems:
-            raise AnswersError(self.problems)
+            raise AnswersError(sorted(self.problems, key=self._position))
         return AnswersSet(role, self.path, sections)
 
     def _compose(self, data: bytes) -> yaml.Node | None:
@@ -253,6 +253,10 @@ class _Reader:
 
     def _place(self, mark: Any) -> str:
         return self.path if mark is None else f"{self.path}:{mark.line + 1}:{mark.column + 1}"
+
+    def _position(self, problem: Problem) -> tuple[int, ...]:
+        """Line and column, for the order of telling; what is about the whole file comes first."""
+        return tuple(int(part) for part in problem.place[len(self.path) :].split(":") if part)
 
     def _behind(self, text: str) -> str:
         """The place behind this much of the file."""
