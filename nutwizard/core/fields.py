@@ -134,10 +134,3 @@ def setting(kind: FieldKind, label: str, **spec: Any) -> Any:
 def fields_of(answers_type: type[Any]) -> tuple[Field, ...]:
     """The fields of an answers type, in the order in which they are asked."""
     return tuple(Field(found.name, found.metadata["spec"]) for found in dataclasses.fields(answers_type))
-
-
-def with_choices(field: Field, choices: tuple[Choice, ...]) -> Field:
-    """The field with the choices that this machine offers, where its kind takes choices."""
-    if not choices or field.spec.kind not in (FieldKind.CHOICE, FieldKind.CHOICES):
-        return field
-    return Field(field.name, dataclasses.replace(field.spec, choices=choices))

@@ -55,10 +55,11 @@ def _read(path: str, limit: int) -> tuple[bytes, bool]:
         raise NeedsRoot(f"{path} may not be read by this user") from None
     except OSError as error:
         raise AnswersError([Problem(error.strerror or "cannot be opened", place=path)]) from None
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(fd)
+        raise AnswersError([Problem("is no regular file", place=path)])
     with os.fdopen(fd, "rb") as file:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            raise AnswersError([Problem("is no regular file", place=path)])
         if found.st_uid not in (0, os.geteuid(), _sudo_user()) or found.st_mode & 0o022:
             raise AnswersError(
                 [Problem("can be written by another user: it would decide what root writes", place=path)],

@@ -110,10 +110,19 @@ def _find_physical(data: bytes, found: Found) -> None:
             tail = _secret_tail(whole.words, active=active)
             if tail is not None:
                 _hide_tail(found, data, range(start, stop), whole, tail, active=active)
+                if active and not line.ended:
+                    _hide(found, data, Spot(stop, _closing_line(data, stop), ""), ())
                 if not tail.alone:
                     break
             at = start + max(len(line.raw) if line.error else line.end, 1)
         at = stop + 1
+
+
+def _closing_line(data: bytes, at: int) -> int:
+    """Where the line ends that closes a quote left open before `at`; a secret goes on until there."""
+    quote = data.find(b'"', at)
+    end = data.find(b"\n", quote) if quote >= 0 else -1
+    return end if end >= 0 else len(data)
 
 
 def _whole(line: Line) -> Line:
