@@ -44,12 +44,13 @@ not_ours() {
 # Prints the interpreter by its full name (/usr/bin/python3.11): when the system moves on to another Python, the
 # links of .venv break instead of leading to one that does not see its packages.
 find_python() {
-    command -v python3 >/dev/null || die "Python 3.11 or newer is needed, and there is no python3."
-    python=$(interpreter python3) || die "Python 3.11 or newer is needed, and python3 is ${python:-broken}."
+    found=$(PATH=${callers_path:-$PATH} command -v python3) ||
+        die "Python 3.11 or newer is needed, and there is no python3."
+    python=$(interpreter "$found") || die "Python 3.11 or newer is needed, and python3 is ${python:-broken}."
     # What root makes must work for others: no interpreter from root's own folders when the system has one.
     case $(id -u):$python in
         0:/usr/*) ;;
-        0:*) python=$(interpreter /usr/bin/python3 2>/dev/null) || python=$(interpreter python3) ;;
+        0:*) python=$(interpreter /usr/bin/python3 2>/dev/null) || python=$(interpreter "$found") ;;
     esac
     has_venv "$python" || get_venv "$python"
     echo "$python"

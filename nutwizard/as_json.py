@@ -12,13 +12,13 @@ from nutwizard.core.plan import NOTHING, FileChange, Plan
 from nutwizard.formats.redact import diff
 
 if TYPE_CHECKING:
+    from nutwizard.engine.outcome import Outcome
     from nutwizard.engine.store import Record
-    from nutwizard.engine.transaction import Outcome
 
 
-def plan(found: Plan) -> str:
-    """`empty`, `files`, `acts`, `notes`."""
-    return _text(_plan(found))
+def plan(found: Plan, *, practice: bool) -> str:
+    """`role`, `empty`, `files`, `acts`, `notes`, `practice`."""
+    return _text(_plan(found) | {"practice": practice})
 
 
 def nothing(found: Plan, *, practice: bool) -> str:
@@ -58,10 +58,11 @@ def findings(role: Role, found: Iterable[Finding], *, practice: bool) -> str:
     return _text({"role": role.value, "practice": practice, "broken": len(broken), "links": links})
 
 
-def history(records: Sequence[Record]) -> str:
-    """A list of transactions, newest last."""
+def history(records: Sequence[Record], *, practice: bool) -> str:
+    """`transactions`, newest last, and `practice`."""
     return _text(
         {
+            "practice": practice,
             "transactions": [
                 {
                     "id": each.id,
@@ -75,7 +76,7 @@ def history(records: Sequence[Record]) -> str:
                     "undoes": each.undoes,
                 }
                 for each in records
-            ]
+            ],
         }
     )
 

@@ -109,10 +109,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(Exit.FAILED)
+    except Exception as error:  # noqa: BLE001 - the last resort: a trace could show a password
+        from nutwizard import crash
+
+        return int(crash.report(error))
 
 
 def _run(argv: Sequence[str] | None) -> int:
     args = parser().parse_args(argv)
+    from nutwizard import crash
+
+    crash.guard()
     try:
         return int(_dispatch(args.command or GUIDED)(args))
     except WizardError as error:

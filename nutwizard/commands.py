@@ -11,12 +11,13 @@ from nutwizard.core.errors import AnswersError, Exit, NeedsRoot, Problem, UsageE
 from nutwizard.core.facts import PRACTICE, Door, Role
 from nutwizard.core.links import State
 from nutwizard.core.plan import NOTHING
+from nutwizard.engine import aftermath
 from nutwizard.engine.store import Store
 
 if TYPE_CHECKING:
     from nutwizard.core.plan import Plan
+    from nutwizard.engine.outcome import Outcome
     from nutwizard.engine.session import Session
-    from nutwizard.engine.transaction import Outcome
 
 
 def plan(args: argparse.Namespace) -> Exit:
@@ -30,7 +31,7 @@ def plan(args: argparse.Namespace) -> Exit:
     if args.json:
         from nutwizard import as_json
 
-        _print(as_json.plan(found))
+        _print(as_json.plan(found, practice=host.door is Door.PRACTICE))
     else:
         _print(_plan_text(found))
     return Exit.DONE if found.empty else Exit.WOULD_CHANGE
@@ -59,6 +60,7 @@ def apply(args: argparse.Namespace) -> Exit:
         return Exit.DONE
     outcome = session.apply(opening.say)
     _report(args, session, found, outcome)
+    aftermath.told(host)
     return outcome.code
 
 
@@ -88,8 +90,7 @@ def undo(args: argparse.Namespace) -> Exit:
     """Put the files of a transaction back."""
     host, sources = opening.open_host(args)
     opening.writing(host)
-    from nutwizard.engine.session import facts_for, prove
-    from nutwizard.engine.transaction import apply as run
+    from nutwizard.engine.session import carry_out, facts_for
     from nutwizard.engine.undo import target_of, undo_plan
 
     store = Store(host)
@@ -97,15 +98,9 @@ def undo(args: argparse.Namespace) -> Exit:
     found = undo_plan(host, store, number)
     _print(_plan_text(found))
     facts = facts_for(host, sources, found.role)
-    outcome = run(
-        host,
-        found,
-        prove=lambda: prove(host, facts, found.role),
-        report=opening.say,
-        command="undo",
-        undoes=number,
-    )
+    outcome = carry_out(host, facts, found, report=opening.say, command="undo", undoes=number)
     _say_outcome(args, outcome)
+    aftermath.told(host)
     return outcome.code
 
 
@@ -118,7 +113,7 @@ def history(args: argparse.Namespace) -> Exit:
     if args.json:
         from nutwizard import as_json
 
-        _print(as_json.history(records))
+        _print(as_json.history(records, practice=host.door is Door.PRACTICE))
     else:
         from nutwizard.prompts.show import history_text
 
@@ -175,6 +170,7 @@ def _say_outcome(args: argparse.Namespace, outcome: Outcome) -> None:
     if outcome.id and outcome.code == Exit.DONE:
         where = " --practice" if args.practice else f" --root {args.root}" if args.root != "/" else ""
         _print(f"To put the files back: nutwizard{where} undo {outcome.id}")
+    sys.stdout.flush()
 
 
 def _print(text: str) -> None:

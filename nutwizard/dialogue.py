@@ -11,7 +11,7 @@ from nutwizard.core.answers import AnswersSet
 from nutwizard.core.errors import Exit, NeedsRoot, UsageError
 from nutwizard.core.facts import Role
 from nutwizard.core.fields import Choice
-from nutwizard.engine import registry
+from nutwizard.engine import aftermath, registry
 from nutwizard.engine.detect import Sources
 from nutwizard.engine.host import Host
 from nutwizard.prompts.asker import Asker, make_asker
@@ -41,7 +41,7 @@ def _guided(args: argparse.Namespace, asker: Asker) -> Exit:
     opening.writing(host)
     role = opening.proposed_role(args, host, sources) or _ask_role(asker)
     session = opening.open_session(host, sources, role, save=True)
-    return front_end.run(session, asker)
+    return _ended(host, front_end.run(session, asker))
 
 
 def step(args: argparse.Namespace) -> Exit:
@@ -54,7 +54,7 @@ def step(args: argparse.Namespace) -> Exit:
     role = opening.proposed_role(args, host, sources) or _ask_role(asker)
     names = commands.steps_of(args.name, tuple(found.name for found in registry.steps_of(role)))
     session = opening.open_session(host, sources, role, save=True, only=names)
-    return front_end.run(session, asker, only=names)
+    return _ended(host, front_end.run(session, asker, only=names))
 
 
 def ask_some(args: argparse.Namespace, host: Host, sources: Sources, named: AnswersSet) -> Exit:
@@ -64,7 +64,13 @@ def ask_some(args: argparse.Namespace, host: Host, sources: Sources, named: Answ
     assert named.role is not None
     names = commands.steps_of(args.ask, tuple(found.name for found in registry.steps_of(named.role)))
     session = opening.open_session(host, sources, named.role, named=named)
-    return front_end.run(session, _asker(args), only=names)
+    return _ended(host, front_end.run(session, _asker(args), only=names))
+
+
+def _ended(host: Host, code: Exit) -> Exit:
+    """The dialogue has shown its result: the next start need not."""
+    aftermath.told(host)
+    return code
 
 
 def _interactive(args: argparse.Namespace) -> bool:

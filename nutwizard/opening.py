@@ -14,6 +14,7 @@ from nutwizard.core.facts import PRACTICE, Door, Role
 from nutwizard.engine import registry
 from nutwizard.engine.host import Host
 from nutwizard.engine.store import Store
+from nutwizard.formats.safe import safe_text
 
 if TYPE_CHECKING:
     from nutwizard.engine.detect import Sources
@@ -35,8 +36,10 @@ def open_host(args: argparse.Namespace, *, quiet: bool = False) -> tuple[Host, S
             raise UsageError("--practice has its own folder: it cannot be used with --root")
         from nutwizard.engine.practice import PracticeHost
 
-        if not quiet:
+        if args.json:
             say(PRACTICE)
+        elif not quiet:
+            sys.stdout.write(f"{PRACTICE}\n")
         try:
             practice = PracticeHost.open(None, Role(args.role or "host"))
         except OSError as error:
@@ -58,7 +61,7 @@ def open_host(args: argparse.Namespace, *, quiet: bool = False) -> tuple[Host, S
 
 def say(text: str) -> None:
     """A remark beside the result: it goes to stderr."""
-    write(sys.stderr, text)
+    write(sys.stderr, safe_text(text))
 
 
 def write(stream: TextIO, text: str) -> None:
@@ -74,9 +77,20 @@ def write(stream: TextIO, text: str) -> None:
 
 def read_only(host: Host) -> None:
     """A command that reads leaves an interrupted transaction to those that write. Raises Unfinished."""
+    _tell_lost(host)
     record = Store(host).unfinished()
     if record is not None:
         raise Unfinished(f"transaction {record.id} was interrupted", "Run: nutwizard recover")
+
+
+def _tell_lost(host: Host) -> None:
+    """What became of a run whose line was lost before it could say so."""
+    from nutwizard.engine import aftermath
+
+    text = aftermath.untold(host)
+    if text:
+        say(f"The last run ended when nobody was listening any more. It said:\n{safe_text(text)}\n")
+        aftermath.told(host)
 
 
 def writing(host: Host) -> None:
@@ -88,6 +102,7 @@ def writing(host: Host) -> None:
     done = recover(host, Store(host), say)
     if done:
         say(done)
+    _tell_lost(host)
 
 
 def named_answers(path: str, wanted: Role | None) -> AnswersSet:

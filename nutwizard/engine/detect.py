@@ -138,18 +138,16 @@ def _packages(host: Host) -> dict[str, str]:
     much.
     """
     try:
-        table = b"\n" + host.read(_DPKG_STATUS, _DPKG_LIMIT)
+        table = b"\n" + host.read(_DPKG_STATUS, _DPKG_LIMIT) + b"\n\n"
     except OSError:
         return {}
     found = {}
     for name in _PACKAGES:
-        start = table.find(b"\nPackage: %s\n" % name.encode())
-        if start < 0:
-            continue
-        stanza = table[start : table.find(b"\n\n", start) if table.find(b"\n\n", start) > 0 else None]
-        version = re.search(rb"\nVersion: (\S+)", stanza)
-        if version and re.search(rb"\nStatus: \S+ ok installed\n", stanza + b"\n"):
-            found[name] = version[1].decode("ascii", "replace")
+        for head in re.finditer(b"\nPackage: %s\n" % name.encode(), table):  # one for each architecture
+            stanza = table[head.start() : table.index(b"\n\n", head.end() - 1) + 1]
+            version = re.search(rb"\nVersion: (\S+)", stanza)
+            if version and re.search(rb"\nStatus: \S+ ok installed\n", stanza):
+                found[name] = version[1].decode("ascii", "replace")
     return found
 
 

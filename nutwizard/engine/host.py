@@ -42,11 +42,13 @@ class Completed:
 class Host(Protocol):
     """The door. Paths are those of the machine ("/etc/nut/ups.conf"), wherever its files really lie.
 
-    Files: every method raises OSError as the system does.
+    `root` is where they lie, "" for the live machine. Every method for files raises OSError as the system
+    does.
     """
 
     door: Door
     label: str
+    root: str
 
     def real(self, path: str) -> str:
         """The machine's path after following symlinks, never leaving the machine's tree."""

@@ -30,7 +30,7 @@ from nutwizard.formats.safe import safe_text
 
 if TYPE_CHECKING:
     from nutwizard.core.links import Finding
-    from nutwizard.engine.transaction import Outcome
+    from nutwizard.engine.outcome import Outcome
 
 #: Characters that survive NUT's files and its protocol unquoted; 24 of them are 143 bits.
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -164,11 +164,9 @@ class Session:
 
     def apply(self, report: Callable[[str], None]) -> Outcome:
         """Draw the passwords that are to be generated, plan with them, and make it so."""
-        from nutwizard.engine.transaction import apply
-
         with PasswordFiles(self._draw()) as files:
             plan = self.plan()
-            outcome = apply(self.host, plan, prove=self.prove, report=report, command=self._command())
+            outcome = carry_out(self.host, self.facts, plan, report=report, command=self._command())
             files.keep = outcome.code == 0
         return outcome
 
@@ -266,3 +264,32 @@ def prove(host: Host, facts: Facts, role: Role) -> tuple[Finding, ...]:
     now = replace(facts, files={path: file_fact(host, path) for path in facts.files})
     view = View(now, Site(role), registry.asset)
     return Prover(host).prove(link for step in registry.steps_of(role) for link in step.links(view))
+
+
+def carry_out(
+    host: Host,
+    facts: Facts,
+    plan: Plan,
+    *,
+    report: Callable[[str], None],
+    command: str,
+    undoes: int | None = None,
+) -> Outcome:
+    """Apply a plan: in a worker of its own, but on a practice machine, whose daemons are this process's.
+
+    Raises what `transaction.apply` raises.
+    """
+    if host.door is Door.PRACTICE:
+        from nutwizard.engine.transaction import apply
+
+        return apply(
+            host,
+            plan,
+            prove=lambda: prove(host, facts, plan.role),
+            report=report,
+            command=command,
+            undoes=undoes,
+        )
+    from nutwizard.engine.apart import apply_apart
+
+    return apply_apart(host, plan, report=report, command=command, undoes=undoes)

@@ -15,6 +15,7 @@ from nutwizard.engine import files, health, preflight, units
 from nutwizard.engine.health import Prove, Verdict
 from nutwizard.engine.host import Host
 from nutwizard.engine.journal import Journal, Mark
+from nutwizard.engine.outcome import Outcome
 from nutwizard.engine.recovery import in_order, not_whole, roll_back
 from nutwizard.engine.signals import Held
 from nutwizard.engine.store import Store
@@ -22,21 +23,6 @@ from nutwizard.engine.stored import Kept
 from nutwizard.engine.undo import chain
 
 _BACK = "Every file is as it was before."
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How an apply ended. `text`: for a person; `findings`: the look at the links that decided.
-
-    `signals`: those that came meanwhile and were held back (a caller that was asked to end ends now).
-    """
-
-    code: Exit
-    text: str
-    findings: tuple[Finding, ...] = ()
-    id: int = 0
-    notes: tuple[str, ...] = ()
-    signals: tuple[int, ...] = ()
 
 
 def apply(

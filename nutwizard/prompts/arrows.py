@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
 
 import questionary
+import questionary.prompts.common
 from prompt_toolkit.application import get_app
 from prompt_toolkit.completion import WordCompleter
 from prompt_toolkit.filters import Condition
@@ -22,6 +23,11 @@ from nutwizard.prompts.show import wants_color
 #: Lists from this length on are searched by typing.
 _LONG = 10
 _OTHER = ""
+#: Seconds until a lone Esc is Esc and not the beginning of another key; the defaults make it wait for 1.5 s.
+_ESCAPE = 0.1
+# The console of a server often has no letters for the round marks, and a screen reader no words.
+for _name, _mark in (("INDICATOR_SELECTED", "[x]"), ("INDICATOR_UNSELECTED", "[ ]")):
+    setattr(questionary.prompts.common, _name, _mark)
 
 
 class QuestionaryAsker(Screen):
@@ -51,7 +57,7 @@ class QuestionaryAsker(Screen):
         unique = len(set(letters)) == len(letters) and all(letter.isalpha() for letter in letters)
         rows = _rows(choices, shortcuts=letters if unique else [str(n) for n in range(1, len(choices) + 1)])
         prompt = questionary.select(
-            question, rows, default, qmark=">", pointer=">", instruction=" ",
+            question, rows, default, qmark=">", pointer=">", instruction="(arrows or letter, then Enter)",
             use_shortcuts=len(choices) < _LONG, use_jk_keys=False,
         )  # fmt: skip
         back = "back" if any(choice.value == "back" for choice in choices) else None
@@ -61,7 +67,8 @@ class QuestionaryAsker(Screen):
         """One line with the proposed value in it, to be changed in place."""
         words = [choice.value for choice in item.offered]
         prompt = questionary.text(
-            item.title, default=item.shown, qmark=">", instruction=_where(item),
+            item.title, default=item.shown, qmark=">",
+            instruction=" ".join(filter(None, (_where(item), "Tab lists" if words else ""))) or None,
             validate=_validator(item.read),
             completer=WordCompleter(words) if words else None, complete_while_typing=False,
             reserve_space_for_menu=4 if words else 0,
@@ -105,7 +112,7 @@ class QuestionaryAsker(Screen):
             rows.append(questionary.Choice("other: type it", value=_OTHER))
         prompt = questionary.checkbox(
             item.title, rows, qmark=">", pointer=">", use_jk_keys=False,
-            instruction=f"{_where(item)} space: on or off",
+            instruction=f"{_where(item)} Space: on or off".strip(),
             validate=_validator(lambda picked: item.read([value for value in picked if value != _OTHER])),
         )  # fmt: skip
         picked: list[str] = self._field(prompt, min(len(rows), _LONG) + 2)
@@ -126,10 +133,11 @@ class QuestionaryAsker(Screen):
     def _field(self, prompt: questionary.Question, rows: int) -> Any:
         """Run a field's prompt with the keys of a field: help and back."""
         app, keys = prompt.application, KeyBindings()
-        empty = Condition(lambda: not get_app().current_buffer.text)
+        start = app.current_buffer.text
+        untouched = Condition(lambda: get_app().current_buffer.text in ("", start))
 
         @keys.add("f1", eager=True)
-        @keys.add("?", filter=empty, eager=True)
+        @keys.add("?", filter=untouched, eager=True)
         def _help(event: KeyPressEvent) -> None:
             event.app.exit(exception=HelpWanted())
 
@@ -144,6 +152,7 @@ class QuestionaryAsker(Screen):
         """Ask. Raises KeyboardInterrupt on Ctrl-C and at the end of the input."""
         self.room(rows)
         app = prompt.application
+        app.ttimeoutlen = app.timeoutlen = _ESCAPE
         if back is not None:
             keys = KeyBindings()
             keys.add("escape")(lambda event: event.app.exit(result=back))

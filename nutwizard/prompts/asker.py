@@ -11,7 +11,7 @@ from nutwizard.core.answers import Origin, Proposed
 from nutwizard.core.fields import Choice, Field, FieldKind
 from nutwizard.core.secret import Secret
 from nutwizard.core.shown import safe_text
-from nutwizard.prompts.layout import WIDEST, Line, Text, lines_of, markdown, paint, rows, wrapped
+from nutwizard.prompts.layout import WIDEST, Line, Text, fitted, lines_of, markdown, paint, rows
 
 #: Where a value comes from, in words, when its note says nothing.
 _ORIGINS = {
@@ -124,7 +124,12 @@ class Item:
     def read(self, raw: str | Sequence[str]) -> Any:
         """The typed value; for lists, "none" is the empty one. Raises ValueError with a sentence."""
         several = self.kind in (FieldKind.TEXTS, FieldKind.CHOICES)
-        return self.field.read([] if several and raw == "none" else raw)
+        try:
+            return self.field.read([] if several and raw == "none" else raw)
+        except ValueError:
+            if isinstance(raw, str) and not raw.strip():
+                raise ValueError("It cannot be left empty.") from None
+            raise
 
 
 class Screen:
@@ -158,12 +163,14 @@ class Screen:
 
     def _print(self, text: Text, *, stops: bool) -> None:
         width, height = self._size()
-        for line in (part for whole in lines_of(text) for part in wrapped(whole, min(width, WIDEST))):
+        live = not stops and not self._unseen  # after a prompt, what is said at once is seen as it comes
+        for n, line in enumerate(part for whole in lines_of(text) for part in fitted(whole, width)):
             need = rows(line.text, width)
-            if stops and self._unseen and self._unseen + need > height - 1 and not self._pause():
+            # Who skips at the first line of a page means the page before it.
+            if stops and self._unseen and self._unseen + need > height - 1 and not self._pause() and n:
                 break
             self._out.write(paint([line], self.color))
-            self._unseen += need
+            self._unseen += 0 if live else need
         self._out.flush()
 
     def _pause(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from nutwizard.core.errors import AnswersError, Exit, UsageError
 from nutwizard.core.fields import Choice
-from nutwizard.core.plan import NOTHING, Plan
+from nutwizard.core.plan import NOTHING, FileChange, Plan
 from nutwizard.core.secret import Secret
 from nutwizard.prompts import review, show
 from nutwizard.prompts.asker import Asker, Back
@@ -88,22 +88,20 @@ def _overview(session: GuidedSession, asker: Asker) -> tuple[str, ...]:
     states = {step: session.state(step) for step in session.steps}
     asker.page(review.overview_lines(session, states))
     settled = all(state == "in place" for state in states.values())
-    picked = asker.choose(
-        "What now?",
-        (
-            Choice("continue", "all steps, one after the other"),
-            Choice("one", "one step only"),
-            Choice("quit", "leave; nothing is written"),
-        ),
-        "quit" if settled else "continue",
-    )
-    if picked == "quit":
-        raise _Quit(Exit.DONE if settled else Exit.INTERRUPTED)
-    if picked == "continue":
-        return session.steps
+    if settled:
+        asker.page(f"Everything is in place. To prove that it works: {review.command(session, 'check')}")
+    rows = (Choice("continue", "all steps, one after the other"), Choice("one", "one step only"), QUIT)
     todo = next((step for step, state in states.items() if state != "in place"), session.steps[0])
-    rows = tuple(Choice(step, f"{session.title(step)}, {state}") for step, state in states.items())
-    return (asker.choose("Which step?", rows, todo),)
+    steps = [Choice(step, f"{session.title(step)}, {state}") for step, state in states.items()]
+    while True:  # every turn waits for the person
+        picked = asker.choose("What now?", rows, "quit" if settled else "continue")
+        if picked == "quit":
+            raise _Quit(Exit.DONE if settled else Exit.INTERRUPTED)
+        if picked == "continue":
+            return session.steps
+        picked = asker.choose("Which step?", (*steps, Choice("back", "all of this again")), todo)
+        if picked != "back":
+            return (picked,)
 
 
 def _step(session: GuidedSession, asker: Asker, step: str) -> Move:
@@ -125,7 +123,7 @@ def _step(session: GuidedSession, asker: Asker, step: str) -> Move:
         asker.page(
             [
                 Line("That does not work:"),
-                *(Line(f"  - {review.problem_text(problem)}") for problem in problems),
+                *(Line(f"  - {review.problem_text(problem, step)}") for problem in problems),
             ]
         )
         own = [problem.field.removeprefix(f"{step}.") for problem in problems]
@@ -169,23 +167,41 @@ def _stuck(asker: Asker) -> Move:
 
 def _changes(session: GuidedSession, asker: Asker, step: str) -> Move:
     """Show what this step alone changes, and wait for the person."""
-    lines = [line for change in session.step_changes(step) for line in show.change_lines(change)]
+    changes = session.step_changes(step)
+    lines = [line for change in changes for line in show.change_lines(change)]
+    rows = [Choice("next", "go on"), Choice("again", "this step once more"), BACK, QUIT]
     if not lines:
-        asker.page([Line(), Line("This step changes nothing.")])
+        acts = _acts(session, step)
+        asker.page([Line(), Line("This step would do:" if acts else "This step changes nothing."), *acts])
         if session.fields(step):
             return Move.NEXT
     else:
-        asker.page([Line(), Line("This step would change:"), *lines[:SHORT]])
-    more = len(lines) - SHORT
-    rows = [Choice("next", "go on"), Choice("again", "this step once more"), BACK, QUIT]
-    if more > 0:
-        asker.page([Line(f"... {more} more lines")])
-        rows.insert(1, Choice("diff", "all lines"))
+        asker.page([Line(), Line("This step would change:"), *_glance(changes, lines)])
+        if len(lines) > SHORT:
+            rows.insert(1, Choice("diff", "all lines"))
     while True:  # every turn waits for the person
         picked = asker.choose("What now?", rows, "next")
         if picked != "diff":
             return {"next": Move.NEXT, "again": Move.AGAIN, "back": Move.BACK}.get(picked, Move.QUIT)
         asker.page(lines)
+
+
+def _acts(session: GuidedSession, step: str) -> list[Line]:
+    """What this step does to units, as far as there is a plan."""
+    try:
+        plan = session.plan()
+    except AnswersError:
+        return []
+    return [Line(f"  {act}: {act.why}") for act in plan.acts if step in act.steps]
+
+
+def _glance(changes: Sequence[FileChange], lines: list[Line]) -> list[Line]:
+    """The lines if they are few; else those that change, as far as there is room."""
+    if len(lines) <= SHORT:
+        return lines
+    brief = [line for change in changes for line in show.change_lines(change, brief=True)]
+    more = len(brief) - SHORT
+    return [*brief[:SHORT], Line(f"... {more} more lines")] if more > 0 else brief
 
 
 def _review(session: GuidedSession, asker: Asker) -> Plan | None:
@@ -205,14 +221,16 @@ def _review(session: GuidedSession, asker: Asker) -> Plan | None:
         BACK,
         QUIT,
     )
+    default = "diff"
     while True:  # every turn waits for the person
-        picked = asker.choose("What now?", rows, "diff")
+        picked = asker.choose("What now?", rows, default)
         if picked == "back":
             return None
         if picked == "quit":
             raise _Quit(Exit.INTERRUPTED)
         if picked == "diff":
             asker.page(show.plan_lines(plan))
+            default = "write"
         elif asker.confirm("Write this now?", False):
             return plan
 

@@ -16,9 +16,13 @@ WIDEST = 80
 
 
 class Tone(Enum):
-    """What a line is: PROSE is wrapped, the others stand as they are. The value is the SGR code."""
+    """What a line is: PROSE is wrapped between words, TITLE fits by its gap or rule, the others are cut.
+
+    The value is the SGR code.
+    """
 
     PROSE = ""
+    TITLE = "1"
     PLAIN = "0"
     ADDED = "32"
     REMOVED = "31"
@@ -42,15 +46,45 @@ def lines_of(text: Text) -> list[Line]:
 
 
 def wrapped(line: Line, width: int) -> list[Line]:
-    """Prose within `width`, its indentation kept and hanging after a list's mark; other tones as they are."""
+    """The line as lines within `width`: prose keeps its indentation, hanging after a list's mark; what is cut
+    goes on further to the right, so that it does not look like a line of its own.
+    """
     text = line.text.rstrip() if line.tone is Tone.PROSE else line.text
-    if line.tone is not Tone.PROSE or cells(text) <= width:
+    if line.tone is Tone.TITLE:
+        text = _narrowed(text, width)
+    if cells(text) <= width:
         return [Line(text, line.tone)]
+    if line.tone is not Tone.PROSE:
+        return [Line(part, line.tone) for part in _cut(text, width)]
     lead = re.match(r" *(?:[-*] |[0-9]{1,3}\. )?", text)
     first = lead.group() if lead and len(lead.group()) < width // 2 else ""
     parts = textwrap.wrap(text[len(first) :], width, initial_indent=first, subsequent_indent=" " * len(first),
                           break_on_hyphens=False)  # fmt: skip
     return [Line(part, line.tone) for part in parts]
+
+
+def fitted(line: Line, columns: int) -> list[Line]:
+    """The line in a terminal of so many columns: prose is never wider than `WIDEST`, a file's line may be."""
+    return wrapped(line, min(columns, WIDEST) if line.tone is Tone.PROSE else columns)
+
+
+def _narrowed(text: str, width: int) -> str:
+    """A rule is shortened; the gap between two sides of a title is closed down to two blanks."""
+    if text.strip("-") == "":
+        return text[:width]
+    excess = cells(text) - width
+    return re.sub(r" {3,}", lambda gap: " " * max(2, len(gap.group()) - max(0, excess)), text, count=1)
+
+
+def _cut(text: str, width: int) -> list[str]:
+    """Parts of at most `width` columns, wherever that falls, those after the first indented."""
+    out, part, indent = [], "", "      "
+    for char in text:
+        if part and cells(part + char) > width:
+            out.append(part)
+            part = indent
+        part += char
+    return [*out, part]
 
 
 def paint(lines: Iterable[Line], color: bool) -> str:

@@ -14,9 +14,11 @@ from nutwizard.core.site import NUT_PORT
 from nutwizard.prompts import show
 from nutwizard.prompts.asker import Asker
 from nutwizard.prompts.contract import GuidedSession, Outcome
-from nutwizard.prompts.layout import Line, Tone
+from nutwizard.prompts.layout import WIDEST, Line, Tone
 
-_RULE = Line("-" * 75, Tone.PLAIN)
+_RULE = Line("-" * 75, Tone.TITLE)
+#: Values of the UPS that the result shows; `nutwizard check` has them all.
+_VALUES = 6
 _WILDCARDS = ("0.0.0.0", "::")
 
 
@@ -24,7 +26,7 @@ def head(session: GuidedSession, left: str, right: str = "") -> list[Line]:
     """Where the person is; on a practice machine, that nothing is protected."""
     practice = [Line(PRACTICE)] if session.practice else []
     gap = " " * max(2, 75 - len(left) - len(right))
-    return [Line(), *practice, Line(f"{left}{gap}{right}".rstrip(), Tone.PLAIN), _RULE]
+    return [Line(), *practice, Line(f"{left}{gap}{right}".rstrip(), Tone.TITLE), _RULE]
 
 
 def overview_lines(session: GuidedSession, states: Mapping[str, str]) -> list[Line]:
@@ -33,7 +35,7 @@ def overview_lines(session: GuidedSession, states: Mapping[str, str]) -> list[Li
     system = f"Proxmox VE {facts.pve}" if facts.pve else facts.system or facts.kind.words
     where = " - ".join(filter(None, (facts.hostname, system, session.role.value)))
     found = session.found()
-    wide = max((len(f"{what} {value}") for what, value, _ in found), default=0)
+    wide = min(44, max((len(f"{what} {value}") for what, value, _ in found), default=0))
     titles = max(len(session.title(step)) for step in session.steps)
     return [
         *head(session, "nutwizard", where),
@@ -42,12 +44,17 @@ def overview_lines(session: GuidedSession, states: Mapping[str, str]) -> list[Li
             " say so at the review. Then it writes, restarts what must restart, and proves that it works."
         ),
         Line("Found here"),
-        *(Line(f"  {f'{what} {value}':<{min(wide, 44)}}  ({how})" if how else f"  {what} {value}")
-          for what, value, how in found),
+        *(_known(f"  {what} {value}", how, wide + 2) for what, value, how in found),
         Line("Steps"),
         *(Line(f"  {n} {session.title(step):<{titles}}  {state}")
           for n, (step, state) in enumerate(states.items(), 1)),
     ]  # fmt: skip
+
+
+def _known(what: str, how: str, wide: int) -> Line:
+    """What was found and how that is known: in a column where that fits, else close up."""
+    column = f"{what:<{wide}}  ({how})"
+    return Line((column if len(column) <= WIDEST else f"{what}  ({how})") if how else what)
 
 
 def review_lines(session: GuidedSession, plan: Plan) -> list[Line]:
@@ -77,9 +84,14 @@ def _root(session: GuidedSession) -> str:
     return str(getattr(session.host, "root", "DIR")) if session.facts.door is Door.OFFLINE else ""
 
 
-def problem_text(problem: Problem) -> str:
-    """What is wrong, after the field and the file that it is about."""
-    return ": ".join(filter(None, (problem.place, problem.field, problem.text)))
+def problem_text(problem: Problem, step: str = "") -> str:
+    """What is wrong, after the field and the file that it is about; a field of the step at hand goes unnamed
+    where the text begins with it.
+    """
+    field = problem.field.removeprefix(f"{step}.") if step else problem.field
+    return ": ".join(
+        filter(None, (problem.place, "" if problem.text.startswith(field) else field, problem.text))
+    )
 
 
 def write(session: GuidedSession, asker: Asker, plan: Plan) -> Exit:
@@ -96,9 +108,14 @@ def write(session: GuidedSession, asker: Asker, plan: Plan) -> Exit:
 
 def result_lines(session: GuidedSession, outcome: Outcome, plan: Plan) -> list[Line]:
     """The result, what every link of the chain says, where things are kept, and what to do next."""
-    out = [*head(session, "Result"), Line(outcome.text), *(Line(f"Note: {note}") for note in outcome.notes)]
+    counted = show.counted(outcome.findings)
+    out = [*head(session, "Result", f"links: {counted}" if counted else "")]
+    if outcome.code is Exit.FAILED:
+        out += [Line("It did not work, and was taken back. What happened:"), Line()]
+    out += [Line(outcome.text), *(Line(f"Note: {note}") for note in outcome.notes)]
     if outcome.findings:
-        out += [Line(), Line(show.findings_text(outcome.findings).rstrip("\n"))]
+        out += [Line(), *([Line("Before it was taken back:")] if outcome.code is Exit.FAILED else [])]
+        out += show.finding_lines(outcome.findings, _VALUES)
     if outcome.code in (Exit.DONE, Exit.BROKEN):
         kept = [c.path for c in plan.files if c.path.startswith(paths.OWN + "/") and c.after is not None]
         if kept:

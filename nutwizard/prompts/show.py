@@ -48,8 +48,10 @@ def plan_lines(plan: Plan) -> list[Line]:
     """The whole plan: files with their diffs, copies, acts, notes."""
     if plan.empty:
         return [Line(NOTHING), *_notes(plan)]
-    files = [line for change in plan.files for line in change_lines(change)]
-    return [*files, *_acts(plan), *_notes(plan)]
+    copies = [Line(copy_text(change)) for change in plan.files if change.copy_of]
+    blocks = [copies, *(change_lines(change) for change in plan.files if not change.copy_of)]
+    lines = [line for block in blocks if block for line in (*block, Line())]
+    return [*lines[:-1], *_acts(plan), *_notes(plan)]
 
 
 def summary_lines(plan: Plan) -> list[Line]:
@@ -65,8 +67,11 @@ def summary_lines(plan: Plan) -> list[Line]:
     return [*out, *copies, *_acts(plan), *_notes(plan)]
 
 
-def change_lines(change: FileChange) -> list[Line]:
-    """One file: what happens to it and why, its owner and mode where they change, its masked diff."""
+def change_lines(change: FileChange, *, brief: bool = False) -> list[Line]:
+    """One file: what happens to it and why, its owner and mode where they change, its masked diff.
+
+    `brief`: without the lines that stay, and a new file without its lines.
+    """
     if change.copy_of:
         return [Line(copy_text(change))]
     steps = f"  {', '.join(change.steps)}" if change.steps else ""
@@ -76,6 +81,9 @@ def change_lines(change: FileChange) -> list[Line]:
     out += [Line(f"    {why}") for why in change.why]
     if owner := _owner(change):
         out.append(Line(f"    {owner}"))
+    if brief:
+        known = change.before is not None and change.after is not None
+        return out + [line for line in _diff(change) if known and line.tone in _TONES.values()]
     return [*out, *_diff(change)]
 
 
@@ -97,8 +105,19 @@ def size_of(change: FileChange) -> str:
 
 def findings_text(findings: Iterable[Finding]) -> str:
     """The findings, broken ones first, each with evidence, cause and mend, and the values that were read."""
+    return paint(lines_of(finding_lines(findings)), False)
+
+
+def finding_lines(findings: Iterable[Finding], most: int | None = None) -> list[Line]:
+    """The findings as `findings_text` has them, with at most so many of the values that were read."""
     ordered = sorted(findings, key=lambda finding: _ORDER.index(finding.state))
-    return paint(lines_of([line for finding in ordered for line in _finding(finding)]), False)
+    return [line for finding in ordered for line in _finding(finding, most)]
+
+
+def counted(findings: Iterable[Finding]) -> str:
+    """How many links are in which state, such as "1 broken, 5 proven"."""
+    states = [finding.state for finding in findings]
+    return ", ".join(f"{states.count(state)} {state}" for state in _ORDER if state in states)
 
 
 def history_text(records: Iterable[Record]) -> str:
@@ -112,11 +131,13 @@ def history_text(records: Iterable[Record]) -> str:
     return paint(lines_of(out or [Line("No transaction yet: nutwizard has changed nothing here.")]), False)
 
 
-def _finding(finding: Finding) -> list[Line]:
+def _finding(finding: Finding, most: int | None = None) -> list[Line]:
     out = [Line(f"{finding.state.value:<9} {finding.link.subject}")]
     for word, text in (("", finding.evidence), ("cause: ", finding.cause), ("mend: ", finding.fix)):
         out += [Line(f"{_INDENT}{word * (n == 0)}{part}") for n, part in enumerate(text.splitlines())]
-    return out + [Line(f"{_INDENT}{name}: {value}") for name, value in finding.values.items()]
+    out += [Line(f"{_INDENT}{name}: {value}") for name, value in list(finding.values.items())[:most]]
+    left = 0 if most is None else len(finding.values) - most
+    return [*out, Line(f"{_INDENT}... {left} more values")] if left > 0 else out
 
 
 def _diff(change: FileChange) -> list[Line]:

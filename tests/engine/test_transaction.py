@@ -18,8 +18,9 @@ from nutwizard.core.links import Finding, LinkId, State
 from nutwizard.core.plan import Act, ActKind
 from nutwizard.engine.host import Completed
 from nutwizard.engine.machine import OfflineHost
+from nutwizard.engine.outcome import Outcome
 from nutwizard.engine.store import Store
-from nutwizard.engine.transaction import Outcome, apply
+from nutwizard.engine.transaction import apply
 from tests.support.trees import (
     ACTS,
     AFTER,

@@ -12,8 +12,9 @@ from nutwizard.core.errors import Exit, Failed, UsageError
 from nutwizard.core.facts import Owner
 from nutwizard.core.plan import Act, ActKind, FileChange
 from nutwizard.engine.machine import OfflineHost
+from nutwizard.engine.outcome import Outcome
 from nutwizard.engine.store import Store
-from nutwizard.engine.transaction import Outcome, apply
+from nutwizard.engine.transaction import apply
 from nutwizard.engine.undo import target_of, undo_plan
 from tests.support.trees import (
     ACTS,

@@ -177,12 +177,16 @@ def test_markdown_is_readable_plain_text() -> None:
     assert [line.text for line in markdown("one\n\n\n\ntwo\n")] == ["one", "", "two"]
 
 
-def test_prose_is_wrapped_and_files_are_not() -> None:
+def test_nothing_is_wider_than_the_terminal() -> None:
     long = "- " + "word " * 30
     parts = wrapped(Line(long), 40)
     assert all(cells(part.text) <= 40 for part in parts)
     assert [part.text[:4] for part in parts] == ["- wo"] + ["  wo"] * (len(parts) - 1)
-    assert wrapped(Line(long, Tone.ADDED), 40) == [Line(long, Tone.ADDED)]
+    cut = wrapped(Line(long, Tone.ADDED), 40)
+    assert all(cells(part.text) <= 40 and part.tone is Tone.ADDED for part in cut)
+    assert cut[0].text + "".join(part.text.removeprefix(" " * 6) for part in cut[1:]) == long
+    assert wrapped(Line(f"left{' ' * 60}right", Tone.TITLE), 40)[0].text == f"left{' ' * 31}right"
+    assert wrapped(Line("-" * 75, Tone.TITLE), 40) == [Line("-" * 40, Tone.TITLE)]
     assert rows("ü" * 81, 80) == 2
     assert rows("電" * 41, 80) == 2
     assert rows("", 80) == 1

@@ -1,0 +1,24 @@
+"""How an apply ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nutwizard.core.errors import Exit
+from nutwizard.core.links import Finding
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an apply ended. `text`: for a person; `findings`: the last look at the links; `id`: 0 if nothing
+    was kept.
+
+    `signals`: those that came meanwhile and were held back (a caller that was asked to end ends now).
+    """
+
+    code: Exit
+    text: str
+    findings: tuple[Finding, ...] = ()
+    id: int = 0
+    notes: tuple[str, ...] = ()
+    signals: tuple[int, ...] = ()
