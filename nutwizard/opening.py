@@ -76,10 +76,12 @@ def write(stream: TextIO, text: str) -> None:
 
 
 def read_only(host: Host) -> None:
-    """A command that reads leaves an interrupted transaction to those that write. Raises Unfinished."""
+    """A command that reads leaves an interrupted transaction to others. Raises Unfinished, Locked."""
     _tell_lost(host)
-    record = Store(host).unfinished()
+    store = Store(host)
+    record = store.unfinished()
     if record is not None:
+        store.lock().release()  # raises Locked while another run is still writing
         raise Unfinished(f"transaction {record.id} was interrupted", "Run: nutwizard recover")
 
 

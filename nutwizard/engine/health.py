@@ -53,17 +53,20 @@ def settle(
 
     The rule in words: what worked before gets up to `wait` s to work again, unless systemd has given a unit
     up or nothing has moved for `STILL` s; what did not work before is waited for while units start or
-    findings change, and `PATIENCE` s longer.
+    findings change, and `PATIENCE` s longer. A unit that starts once more after it failed moves nothing.
     """
     start = changed = host.ticks()
     good: float | None = None
     given_up: float | None = None
     last: dict[LinkId, State] = {}
+    failed_once: set[str] = set()
     while True:
         findings = prove()
         now, seen = host.ticks(), states(findings)
         units = told()
-        if seen != last or units.starting:
+        failed_once.update(units.troubled)
+        starting = any(name not in failed_once for name in units.starting)
+        if seen != last or starting:
             changed, last = now, seen
         missing = [
             link
@@ -73,10 +76,10 @@ def settle(
         lost = tuple(link for link in LinkId if link in missing and seen[link] is State.BROKEN)
         patient = any(map(_may_mend, findings)) and now - changed < PATIENCE
         good = _since(good, now, not missing and not patient)
-        given_up = _since(given_up, now, bool(lost and units.failed and not units.starting))
+        given_up = _since(given_up, now, bool(lost and units.failed and not starting))
         if good is not None and now - good >= STEADY:
             return Verdict(findings)
-        stuck = bool(lost) and not units.starting and now - changed >= STILL
+        stuck = bool(lost) and not starting and now - changed >= STILL
         if now - start >= wait or stuck or (given_up is not None and now - given_up >= STEADY):
             return Verdict(findings, lost)
         host.sleep(_POLL)

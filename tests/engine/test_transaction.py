@@ -229,6 +229,21 @@ def test_a_unit_that_systemd_gave_up_is_not_waited_for(root: str) -> None:
     assert "journalctl -u nut-driver@apc.service -n 20 -o cat --no-pager" in host.ran
 
 
+def test_a_driver_that_fails_again_and_again_is_not_waited_for(root: str) -> None:
+    block = "Id=nut-driver@apc.service\nActiveState=activating\nSubState={}\n"
+
+    def script(argv: Sequence[str]) -> Completed | None:
+        sub = "auto-restart" if host.clock % 60 < 15 else "start"
+        changed = state(root) == AFTER and argv[1] == "show"
+        return Completed(0, block.format(sub)) if changed else None
+
+    host = ScriptedHost(root, script)
+    outcome = apply(host, whole_plan(ACTS), prove=Health(root, GOOD, BAD))
+    assert outcome.code == Exit.FAILED
+    assert state(root) == BEFORE
+    assert host.clock < 70
+
+
 def test_a_unit_that_had_failed_long_ago_is_no_reason_to_give_up(root: str) -> None:
     block = "Id=nut-driver@old.service\nActiveState=failed\nSubState=failed\n"
     host = ScriptedHost(root, lambda argv: Completed(0, block) if argv[1] == "show" else None)

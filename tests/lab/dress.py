@@ -1,0 +1,140 @@
+"""What makes a copy of this computer look like a Proxmox VE host, or like a guest with a NUT client only."""
+
+from __future__ import annotations
+
+import base64
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from .boot import FileSpec, Spec
+from .startpoints import CLIENT_FILES, HOST_FILES, stock_files
+from .usbhid_standin import REAL, VALUES
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+DPKG_STATUS = Path("/var/lib/dpkg/status")
+PVE_VERSION = "pve-manager/8.4.1/2a5fa54a8503f96d (running kernel: 6.8.12-10-pve)"
+PVE_STATUS = """Package: pve-manager
+Status: install ok installed
+Priority: optional
+Section: admin
+Maintainer: Lab <root@localhost>
+Architecture: all
+Version: 8.4.1
+Description: look-alike for tests
+
+"""
+UPS_VALUES = {
+    "battery.charge": "100",
+    "battery.runtime": "1830",
+    "device.mfr": "American Power Conversion",
+    "device.model": "Back-UPS ES 700G",
+    "device.serial": "5B1234T56789",
+    "device.type": "ups",
+    "input.voltage": "230.0",
+    "ups.load": "14",
+    "ups.mfr": "American Power Conversion",
+    "ups.model": "Back-UPS ES 700G",
+    "ups.serial": "5B1234T56789",
+    "ups.status": "OL",
+    "ups.vendorid": "051d",
+    "ups.productid": "0002",
+}
+OFF_SWITCHES = ("shutdown", "poweroff", "halt", "reboot")
+REHEARSAL = '#!/bin/sh\nexec logger -t REHEARSAL "would run: ${0##*/}${*:+ $*}"\n'
+
+
+def host_spec(files: Mapping[str, bytes] | None = None) -> Spec:
+    """A Proxmox VE 8 node `pve`; `files` are those of /etc/nut by name, Debian's stock ones by default."""
+    return Spec(
+        hostname="pve",
+        binds=_binds(),
+        tmpfs=["/etc/pve"],
+        hide=["/etc/nut"],
+        dmi={"sys_vendor": "Supermicro", "product_name": "Super Server", "chassis_type": "3"},
+        files=[
+            *_common("pve", "192.168.1.107", "none", 1),
+            *_nut(stock_files(HOST_FILES) if files is None else files),
+            _file("/usr/bin/pveversion", f"#!/bin/sh\necho '{PVE_VERSION}'\n", mode=0o755),
+            _file("/etc/pve/nodes/pve/pve-ssl.pem", ""),
+            _file(str(DPKG_STATUS), DPKG_STATUS.read_text(encoding="utf-8") + PVE_STATUS),
+            _file(REAL, Path("/lib/nut/usbhid-ups").read_bytes(), mode=0o755),
+            _file("/lib/nut/usbhid-ups", _launcher("usbhid_standin"), mode=0o755),
+            _file(str(VALUES), "".join(f"{key}: {value}\n" for key, value in UPS_VALUES.items())),
+        ],
+    )
+
+
+def vm_spec(files: Mapping[str, bytes] | None = None) -> Spec:
+    """A Debian guest `debiantpl` with nut-client only."""
+    return Spec(
+        hostname="debiantpl",
+        binds=_binds(),
+        tmpfs=[],
+        hide=["/etc/nut", *_package_files("nut-server")],
+        dmi={"sys_vendor": "QEMU", "product_name": "Standard PC (i440FX + PIIX, 1996)", "chassis_type": "1"},
+        files=[
+            *_common("debiantpl", "192.168.1.10", "kvm", 0),
+            *_nut(stock_files(CLIENT_FILES) if files is None else files),
+            _file(str(DPKG_STATUS), _status_without("nut-server")),
+        ],
+    )
+
+
+def _common(name: str, address: str, virtualization: str, virtualization_code: int) -> Iterable[FileSpec]:
+    yield _file("/etc/hostname", f"{name}\n")
+    yield _file(
+        "/etc/hosts", f"127.0.0.1 localhost\n{address} {name}.lan {name}\n::1 localhost ip6-localhost\n"
+    )
+    yield _file("/etc/resolv.conf", "# no name server: a name that /etc/hosts lacks fails at once\n")
+    detect = f"#!/bin/sh\necho {virtualization}\nexit {virtualization_code}\n"
+    yield _file("/usr/bin/systemd-detect-virt", detect, mode=0o755)
+    for program in ("systemctl", "journalctl", "systemd-run"):
+        yield _file(f"/usr/bin/{program}", _launcher("fake_systemctl"), mode=0o755)
+    for program in OFF_SWITCHES:
+        yield _file(f"/sbin/{program}", REHEARSAL, mode=0o755)
+    yield _file("/usr/bin/wall", REHEARSAL, mode=0o755)
+
+
+def _nut(files: Mapping[str, bytes]) -> Iterable[FileSpec]:
+    return [_file(f"/etc/nut/{name}", data, group="nut", mode=0o640) for name, data in files.items()]
+
+
+def _file(path: str, data: str | bytes, group: str = "root", mode: int = 0o644) -> FileSpec:
+    raw = data.encode() if isinstance(data, str) else data
+    return FileSpec(
+        path=path, data=base64.b64encode(raw).decode("ascii"), owner="root", group=group, mode=mode
+    )
+
+
+def _launcher(module: str) -> str:
+    python = os.path.realpath(sys.executable)
+    tests = str(CHECKOUT / "tests")
+    path = f"import sys\nsys.path.insert(0, {tests!r})\n"
+    return f"#!{python} -IS\n{path}from lab.{module} import main\nsys.exit(main(sys.argv))\n"
+
+
+def _binds() -> list[str]:
+    """What a machine needs and its overlay does not show: other file systems, what lies in /tmp or /run."""
+    needed = {str(CHECKOUT), os.path.realpath(sys.prefix), os.path.realpath(sys.base_prefix)}
+    root = os.stat("/").st_dev
+    return sorted(p for p in needed if os.stat(p).st_dev != root or p.startswith(("/tmp/", "/run/", "/mnt/")))
+
+
+def _package_files(package: str) -> list[str]:
+    """The files of an installed package, and dpkg's own notes on it.
+
+    Raises FileNotFoundError where the package is not installed.
+    """
+    notes = Path("/var/lib/dpkg/info")
+    listed = (notes / f"{package}.list").read_text(encoding="utf-8").splitlines()
+    own = [path for path in listed if not os.path.isdir(path)]
+    links = Path("/etc/systemd/system").glob("*.wants/*")
+    dangling = [str(link) for link in links if os.path.realpath(link) in map(os.path.realpath, own)]
+    return [*own, *dangling, *map(str, notes.glob(f"{package}.*"))]
+
+
+def _status_without(package: str) -> str:
+    stanzas = DPKG_STATUS.read_text(encoding="utf-8").split("\n\n")
+    return "\n\n".join(stanza for stanza in stanzas if not stanza.startswith(f"Package: {package}\n"))
