@@ -74,6 +74,7 @@ def history(records: Sequence[Record], *, practice: bool) -> str:
                     "acts": [str(act) for act in each.acts],
                     "bytes": each.size,
                     "undoes": each.undoes,
+                    "forgotten": each.forgotten,
                 }
                 for each in records
             ],

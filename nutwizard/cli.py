@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from nutwizard import __version__
 from nutwizard.core.errors import Exit, WizardError
@@ -28,9 +28,18 @@ EPILOG = """exit codes:
 GUIDED = ""
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaint shows no word of the command line as it came."""
+
+    def error(self, message: str) -> NoReturn:
+        from nutwizard.formats.safe import safe_text
+
+        super().error(safe_text(message))
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of every command. Options mean the same before and after the command."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         "nutwizard",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -44,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     step = _command(commands, "step", "one step again; the others from saved answers and the current files")
     step.add_argument(
         "name", metavar="NAME", help="mode, driver, listen, client_user, monitor, actions, services"
@@ -60,12 +69,16 @@ def _commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "id", metavar="ID", nargs="?", type=_number, help="number from history (default: the newest)"
     )
     _command(commands, "history", "list transactions")
-    _command(commands, "recover", "finish or undo what an interrupted run left, and nothing else")
+    forget = _command(commands, "forget", "remove what a transaction keeps, old passwords too; no undo then")
+    forget.add_argument("id", metavar="ID", type=_number, help="number from history")
+    forget.add_argument("--yes", action="store_true", help="also the newest one that can be undone")
+    recover = _command(commands, "recover", "finish or undo what an interrupted run left, and nothing else")
+    recover.add_argument(
+        "--boot", action="store_true", help="files alone, no unit: for the time before NUT starts"
+    )
 
 
-def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str
-) -> argparse.ArgumentParser:
+def _command(commands: argparse._SubParsersAction[_Parser], name: str, text: str) -> _Parser:
     found = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
     _options(found, after=True)
     return found

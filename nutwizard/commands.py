@@ -90,7 +90,7 @@ def undo(args: argparse.Namespace) -> Exit:
     """Put the files of a transaction back."""
     host, sources = opening.open_host(args)
     opening.writing(host)
-    from nutwizard.engine.session import carry_out, facts_for
+    from nutwizard.engine.carry import carry_out, facts_for
     from nutwizard.engine.undo import target_of, undo_plan
 
     store = Store(host)
@@ -117,7 +117,18 @@ def history(args: argparse.Namespace) -> Exit:
     else:
         from nutwizard.prompts.show import history_text
 
-        _print(history_text(records))
+        _print(history_text(records, host.now()))
+    return Exit.DONE
+
+
+def forget(args: argparse.Namespace) -> Exit:
+    """Remove what a transaction keeps: old contents, and the passwords in them."""
+    host, _ = opening.open_host(args)
+    opening.writing(host)
+    from nutwizard.engine.forget import forget as run
+    from nutwizard.formats.safe import safe_text
+
+    _print(safe_text(run(host, Store(host), args.id, sure=args.yes)))
     return Exit.DONE
 
 
@@ -127,7 +138,7 @@ def recover(args: argparse.Namespace) -> Exit:
     _may_read(host.may_write())
     from nutwizard.engine.recovery import recover as run
 
-    done = run(host, Store(host), opening.say)
+    done = run(host, Store(host), opening.say, booting=args.boot)
     _print(done or "There is nothing to recover: no run was interrupted.")
     return Exit.DONE
 

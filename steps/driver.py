@@ -9,8 +9,9 @@ from typing import Any
 from nutwizard.core import checks, paths
 from nutwizard.core.answers import Origin, Proposed
 from nutwizard.core.draft import Draft
+from nutwizard.core.drivers import DELAYS, is_down, options_of, refused
 from nutwizard.core.errors import Problem
-from nutwizard.core.facts import DriverOptions, Facts, Role, UsbUps
+from nutwizard.core.facts import Facts, Role, UsbUps
 from nutwizard.core.fields import Choice, FieldKind, setting
 from nutwizard.core.links import DriverData, Link, LinkId, Server
 from nutwizard.core.server import listen_lines, local_address
@@ -26,19 +27,6 @@ CYBERPOWER, MINUTE = "0764", 60
 VENDORS = {"051d": "apc", "0463": "eaton", CYBERPOWER: "cyberpower"}
 #: Drivers whose ondelay counts in minutes and whose offdelay must be 12 to 600 s (blazer_usb(8)).
 BLAZER = ("blazer_usb", "blazer_ser")
-#: The three variables by driver, as `DRIVER -L` printed them on NUT 2.7.4, 2.8.0 and 2.8.1: used where it
-#: cannot be asked.
-DELAYS = {
-    "usbhid-ups": ("offdelay", "ondelay", "lowbatt"),
-    "mge-shut": ("offdelay", "ondelay", "lowbatt"),
-    "blazer_usb": ("offdelay", "ondelay"),
-    "blazer_ser": ("offdelay", "ondelay"),
-    "nutdrv_qx": ("offdelay", "ondelay"),
-    "snmp-ups": ("offdelay", "ondelay"),
-    "tripplite_usb": ("offdelay",),
-    "clone": ("offdelay", "ondelay"),
-    "dummy-ups": (),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +113,10 @@ class Driver(Step[Answers]):
         if not document.has(answers.ups):
             document.add(answers.ups, [(key, value) for key, value in wanted.items() if value is not None])
         else:
+            ends = _ends_at(view, document, answers)
+            document.comment_out(answers.ups, ends)
+            for key in ends:
+                draft.explain(paths.UPS_CONF, f"{answers.driver} has no {key} and ends at it")
             for key, value in wanted.items():
                 _put(document, answers.ups, key, value)
         draft.readable_by_nut(paths.UPS_CONF)
@@ -136,7 +128,7 @@ class Driver(Step[Answers]):
             Link(
                 LinkId.DRIVER,
                 f"UPS {name}, driver {document.get(name, 'driver') or 'missing'}",
-                DriverData(server, name, _expected(document, name)),
+                DriverData(server, name, _expected(document, name), _ended(view.facts, document, name)),
                 self.name,
             )
             for name in document.names()
@@ -191,7 +183,7 @@ def _from_usb(facts: Facts, wanted: str | None) -> Mapping[str, Proposed]:
 
 def _guide_delays(driver: str, facts: Facts, cyberpower: bool) -> dict[str, Proposed]:
     """The guide's values for what the driver takes, in the units and steps of the device."""
-    options = _options(facts, driver)
+    options = options_of(facts, driver)
     values: dict[str, int | None] = {
         key: value if key in options.names else None for key, value in GUIDE.items()
     }
@@ -206,14 +198,6 @@ def _guide_delays(driver: str, facts: Facts, cyberpower: bool) -> dict[str, Prop
     return {key: Proposed(value, Origin.GUIDE, notes[key]) for key, value in values.items()}
 
 
-def _options(facts: Facts, driver: str) -> DriverOptions:
-    """What the driver lists, else what is known of it; `known` False when neither."""
-    asked = facts.driver_options(driver)
-    if asked.known:
-        return asked
-    return DriverOptions(False, frozenset(DELAYS.get(driver, ())))
-
-
 def _delays(answers: Answers) -> dict[str, str | None]:
     pairs = (("offdelay", answers.offdelay), ("ondelay", answers.ondelay), ("lowbatt", answers.lowbatt))
     return {key: None if value is None else str(value) for key, value in pairs}
@@ -224,6 +208,20 @@ def _put(document: SectionFile, section: str, key: str, value: str | None) -> No
         document.set(section, key, value)
     elif document.get(section, key) is not None:
         document.unset(section, key)
+
+
+def _ends_at(view: View, document: SectionFile, answers: Answers) -> tuple[str, ...]:
+    """The lines that end the driver. Those of one that runs are its own business: it has taken them."""
+    if document.get(answers.ups, "driver") == answers.driver and not is_down(view.facts, answers.ups):
+        return ()
+    return refused(view.facts, answers.driver, document.values(answers.ups))
+
+
+def _ended(facts: Facts, document: SectionFile, name: str) -> str:
+    """Why a driver that does not run has ended, where its section tells; else ""."""
+    driver = document.get(name, "driver") or ""
+    found = refused(facts, driver, document.values(name)) if is_down(facts, name) else ()
+    return f"{driver} has no {' and no '.join(found)} and ends at it" if found else ""
 
 
 def _renamed(found: SectionFile, answers: Answers) -> str | None:
@@ -255,7 +253,7 @@ def _driver_problems(facts: Facts, answers: Answers) -> Iterable[Problem]:
     if facts.runs and facts.nut.drivers and answers.driver not in facts.nut.drivers:
         yield Problem(f"there is no driver {answers.driver} in /lib/nut", "driver.driver")
         return
-    options = _options(facts, answers.driver)
+    options = options_of(facts, answers.driver)
     if not options.known and answers.driver not in DELAYS:
         return
     for key, value in _delays(answers).items():

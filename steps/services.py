@@ -6,10 +6,18 @@ from dataclasses import dataclass
 
 from nutwizard.core import paths
 from nutwizard.core.draft import Draft
-from nutwizard.core.facts import Role, UnitFact
+from nutwizard.core.facts import Facts, Role, UnitFact
 from nutwizard.core.plan import ActKind
 from nutwizard.core.step import Step, View
-from nutwizard.core.units import ALL_DRIVERS, ENUMERATOR, ENUMERATOR_PATH, MONITOR, SERVER, driver_unit
+from nutwizard.core.units import (
+    ALL_DRIVERS,
+    ENUMERATOR,
+    ENUMERATOR_PATH,
+    MONITOR,
+    SERVER,
+    TARGET,
+    driver_unit,
+)
 
 #: A change of these is read by the unit at start only (upsd.conf's LISTEN, upsmon.conf's SHUTDOWNCMD), or
 #: safest so.
@@ -46,6 +54,7 @@ class Services(Step[Answers]):
             _drivers(draft, view)
             _daemon(draft, view, SERVER)
         _daemon(draft, view, MONITOR)
+        _at_boot(draft, view.facts.unit(TARGET))
         held = any(act.kind is ActKind.HOLD for act in draft.acts)
         if held:
             draft.act(ActKind.RELEASE, ENUMERATOR_PATH, "it watches ups.conf again")
@@ -56,29 +65,42 @@ def _drivers(draft: Draft, view: View) -> None:
     written.
     """
     facts = view.facts
-    ups_conf = draft.changed(paths.UPS_CONF)
-    if not facts.unit(ENUMERATOR).present:
-        unit = facts.unit(ALL_DRIVERS)
-        if unit.present and (ups_conf or not unit.running or _older(unit, view, (paths.UPS_CONF,))):
-            draft.act(ActKind.RESTART, ALL_DRIVERS, "the driver reads ups.conf only when it starts")
-        return
+    made = facts.unit(ENUMERATOR).present
     unit = facts.unit(driver_unit(view.site.ups))
-    if not (ups_conf or not unit.running or _older(unit, view, (paths.UPS_CONF,))):
+    if not made and not unit.present:
+        unit = facts.unit(ALL_DRIVERS)
+    if unit.load == "masked":
+        draft.note(_masked(unit))
         return
+    why = _why_again(draft, view, unit)
+    if not why or not (made or unit.present):
+        return
+    if made:
+        _enumerate(draft, facts)
+    if view.site.renamed and facts.unit(driver_unit(view.site.renamed)).running:
+        draft.act(ActKind.STOP, driver_unit(view.site.renamed), f"its UPS is called {view.site.ups} now")
+    draft.act(_begin(unit), unit.name, why)
+
+
+def _why_again(draft: Draft, view: View, unit: UnitFact) -> str:
+    """Why a driver has to start; "" when it runs on the file as it is."""
+    if draft.changed(paths.UPS_CONF) or _older(unit, view, (paths.UPS_CONF,)):
+        return "the driver reads ups.conf only when it starts"
+    return "" if unit.running else "it does not run"
+
+
+def _enumerate(draft: Draft, facts: Facts) -> None:
     if facts.unit(ENUMERATOR_PATH).running:
         draft.act(
             ActKind.HOLD, ENUMERATOR_PATH, "it would restart the driver while files are still being written"
         )
     draft.act(ActKind.RESTART, ENUMERATOR, "it makes a unit for each UPS of ups.conf")
-    if view.site.renamed and facts.unit(driver_unit(view.site.renamed)).running:
-        draft.act(ActKind.STOP, driver_unit(view.site.renamed), f"its UPS is called {view.site.ups} now")
-    draft.act(_begin(unit), unit.name, "the driver reads ups.conf only when it starts")
 
 
 def _daemon(draft: Draft, view: View, name: str) -> None:
     unit = view.facts.unit(name)
     if not unit.present:
-        draft.note(f"{name} is {unit.load}: it cannot be started")
+        draft.note(_masked(unit) if unit.load == "masked" else f"{name} is {unit.load}: it cannot be started")
         return
     if unit.enabled == "disabled":
         draft.act(ActKind.ENABLE, name, "it has to come back after a reboot")
@@ -89,6 +111,18 @@ def _daemon(draft: Draft, view: View, name: str) -> None:
         draft.act(_begin(unit), name, "it does not run")
     elif _older(unit, view, READS[name]):
         draft.act(ActKind.RESTART, name, "its files are newer than its last start")
+
+
+def _at_boot(draft: Draft, target: UnitFact) -> None:
+    """Services that are enabled do not come back by themselves: the target that wants them has to."""
+    if target.load == "masked":
+        draft.note(_masked(target))
+    elif target.present and target.enabled == "disabled":
+        draft.act(ActKind.ENABLE, TARGET, "it starts NUT's units at boot")
+
+
+def _masked(unit: UnitFact) -> str:
+    return f"{unit.name} is masked: it cannot be started. To allow it: systemctl unmask {unit.name}"
 
 
 def _begin(unit: UnitFact) -> ActKind:

@@ -32,7 +32,7 @@ CANARY = "CANARY-0815"
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 COMMANDS: Mapping[str, list[str]] = {
     "": [], "step": ["mode"], "plan": ["a.yaml"], "apply": ["a.yaml"], "check": [], "undo": [], "history": [],
-    "recover": [],
+    "recover": [], "forget": ["3"],
 }  # fmt: skip
 OPTIONS: list[tuple[list[str], str, Any]] = [
     (["--role", "client"], "role", "client"),
@@ -58,7 +58,8 @@ def test_every_option_stands_anywhere(command: str) -> None:
             for line in placings(command, root, option):
                 found = vars(cli.parser().parse_args(line))
                 assert (found["root"], found[name], found["command"] or "") == ("/tree", value, command)
-                assert " ".join(str(found[key]) for key in ("answers", "name") if key in found) == words
+                given = (found[key] for key in ("answers", "name", "id") if found.get(key))
+                assert " ".join(map(str, given)) == words
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -189,7 +190,7 @@ def test_apply_history_undo(tree: Path, tmp_path: Path, run: Run) -> None:
     assert snapshot(tree) == after
     code, out, _ = run("history")
     assert code == 0
-    assert re.match(r" +1  [0-9-]+ [0-9:]+  committed +\d+ KiB  apply\n      /etc/nut/", out)
+    assert re.match(r" +1  [0-9-]+ [0-9:]+  just now +committed +\d+ KiB  apply\n      /etc/nut/", out)
     assert run("check", "--role", "host")[0] == Exit.DONE
     assert run("undo", "7")[0] != Exit.DONE
     assert run("undo", "1")[0] == Exit.DONE
@@ -198,6 +199,11 @@ def test_apply_history_undo(tree: Path, tmp_path: Path, run: Run) -> None:
     code, _, err = run("undo")
     assert code == Exit.USAGE
     assert "nothing to undo" in err
+    code, out, _ = run("forget", "1")
+    assert code == 0
+    assert "Transaction 1 is forgotten: " in out
+    assert "undone, forgotten" in run("history")[1]
+    assert run("forget", "9")[0] == Exit.USAGE
 
 
 @AS_ROOT
@@ -529,6 +535,8 @@ def test_readme_has_the_options_and_commands() -> None:
     assert {word for row in rows("Commands") for word in re.findall(r"--[a-z]+", row[0])} == known - {
         "-h",
         "--ask",
+        "--boot",
+        "--yes",
     }
     lines = re.findall(r"^    nutwizard(?: ([a-z]+))?", section("Commands"), re.MULTILINE)
     assert set(lines) == {"", *subparsers(parser)} == set(COMMANDS)

@@ -45,11 +45,15 @@ class Server:
 
 @dataclass(frozen=True)
 class DriverData:
-    """upsd has fresh data of `ups`, and the driver runs with these `driver.parameter.*` values."""
+    """upsd has fresh data of `ups`, and the driver runs with these `driver.parameter.*` values.
+
+    `ended` says why there would be no driver, where ups.conf tells: upsd never does.
+    """
 
     server: Server
     ups: str
     parameters: Mapping[str, str] = field(default_factory=dict)
+    ended: str = ""
 
 
 @dataclass(frozen=True)

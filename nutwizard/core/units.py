@@ -10,6 +10,8 @@ ENUMERATOR = "nut-driver-enumerator.service"
 ENUMERATOR_PATH = "nut-driver-enumerator.path"
 #: Before NUT 2.8 one unit ran every driver.
 ALL_DRIVERS = "nut-driver.service"
+#: From NUT 2.8 on it is what starts the others at boot.
+TARGET = "nut.target"
 SERVER = "nut-server.service"
 MONITOR = "nut-monitor.service"
 
@@ -22,5 +24,5 @@ def driver_unit(ups: str) -> str:
 def units_of(role: Role, ups: Iterable[str]) -> tuple[str, ...]:
     """Every unit of this role whose state decides what has to be done."""
     if role is Role.CLIENT:
-        return (MONITOR,)
-    return (*map(driver_unit, ups), ALL_DRIVERS, ENUMERATOR, ENUMERATOR_PATH, SERVER, MONITOR)
+        return (TARGET, MONITOR)
+    return (*map(driver_unit, ups), ALL_DRIVERS, ENUMERATOR, ENUMERATOR_PATH, TARGET, SERVER, MONITOR)

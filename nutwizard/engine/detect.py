@@ -32,6 +32,8 @@ from nutwizard.formats.shellfile import ShellFile
 #: dpkg's table of a large host has about 3 MB.
 _DPKG_STATUS, _DPKG_LIMIT = "/var/lib/dpkg/status", 64 << 20
 _PACKAGES = ("nut-client", "nut-server", "nut", "pve-manager")
+#: Debian's largest NUT file has 25 kB in 700 lines; one much larger would take minutes to read and compare.
+LARGEST_CONFIG, MOST_LINES = 64 << 10, 4000
 _DRIVER_FOLDERS = ("/lib/nut", "/usr/lib/nut")
 _NO_DRIVERS = ("upsd", "upsmon", "cgi-bin")
 #: What systemctl is asked about each unit.
@@ -116,14 +118,22 @@ def file_fact(host: Host, path: str) -> FileFact:
         if found is None:
             return FileFact(path, actual=path)
         actual = host.real(path)
-        data = host.read(path) if found.kind == "file" else None
+        if found.kind == "file" and found.size > LARGEST_CONFIG:
+            raise _not_a_config(path, f"{found.size} bytes, more than {LARGEST_CONFIG >> 10} KiB")
+        data = host.read(path, LARGEST_CONFIG) if found.kind == "file" else None
     except PermissionError as error:
         raise NeedsRoot(f"{path}: {error.strerror}", "Run it as root: sudo nutwizard ...") from None
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}", "Nothing was changed.") from None
     if data is None:
         raise UsageError(f"{path} is a {found.kind}, not a file", "Nothing was changed.")
+    if data.count(b"\n") > MOST_LINES:
+        raise _not_a_config(path, f"{data.count(10)} lines, more than {MOST_LINES}")
     return FileFact(path, found.kind, actual, FileText(path, data), found.owner, found.changed, found.links)
+
+
+def _not_a_config(path: str, has: str) -> UsageError:
+    return UsageError(f"{path} has {has}: this is no configuration file of NUT", "Nothing was changed.")
 
 
 def _with_copies(managed: Iterable[str]) -> list[str]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
+from dataclasses import replace
 
 from nutwizard.core import paths
 from nutwizard.core.facts import Owner
 from nutwizard.core.plan import FileChange
+from nutwizard.engine import pve
+from nutwizard.engine.attributes import ACL, Attributes
 from nutwizard.engine.host import Host
 
 #: Bytes and owner; None where no file stands.
@@ -16,35 +20,36 @@ Content = tuple[bytes, Owner] | None
 
 def target(change: FileChange) -> str:
     """The file that is written: where a symlink leads, else the path itself."""
-    return change.actual or change.path
+    return pve.written(change)
 
 
 def before(change: FileChange) -> Content:
     """What the plan found."""
-    return _content(change.before.data if change.before else None, change.owner_before)
+    return _content(change, change.before.data if change.before else None, change.owner_before)
 
 
 def after(change: FileChange) -> Content:
     """What the plan wants."""
-    return _content(change.after.data if change.after else None, change.owner_after)
+    return _content(change, change.after.data if change.after else None, change.owner_after)
 
 
-def _content(data: bytes | None, owner: Owner | None) -> Content:
+def _content(change: FileChange, data: bytes | None, owner: Owner | None) -> Content:
     if data is None:
         return None
     if owner is None:
         raise ValueError("a file that is there has an owner")
-    return data, owner
+    return data, pve.owner(target(change), owner)
 
 
 def found(host: Host, path: str) -> Content:
     """What stands at `path` now, no symlink followed. Raises OSError, also for what is no regular file."""
-    stat = host.stat(path, follow=False)
-    if stat is None:
-        return None
-    if stat.kind != "file":
-        raise OSError(errno.EINVAL, f"is a {stat.kind} now", path)
-    return host.read(path), stat.owner
+    with pve.named(path):
+        stat = host.stat(path, follow=False)
+        if stat is None:
+            return None
+        if stat.kind != "file":
+            raise OSError(errno.EINVAL, f"is a {stat.kind} now", path)
+        return host.read(path), pve.owner(path, stat.owner)
 
 
 def temporary(path: str, transaction: int) -> str:
@@ -53,29 +58,54 @@ def temporary(path: str, transaction: int) -> str:
     return f"{folder}/.{name}.nutwizard-{transaction}"
 
 
-def put(host: Host, path: str, content: Content, transaction: int) -> None:
+def put(
+    host: Host,
+    path: str,
+    content: Content,
+    transaction: int,
+    attributes: Attributes | None = None,
+    *,
+    look: Callable[[], None] = lambda: None,
+) -> None:
     """Make `path` hold `content`, durably and in one step: at no moment is it torn, empty or wider readable.
 
+    `attributes`: the extended attributes that it is to have, None: those that the folder hands down. `look`
+    is called when all is ready, right before the file is touched; what it raises leaves the file as it is.
     Raises OSError; the file is then as before or as wanted. A left-over temporary of this transaction goes.
     """
     clear(host, path, transaction)
-    if content is None:
-        if host.stat(path, follow=False) is not None:
-            host.remove(path)
-        tidy(host, path)
-        return
-    if os.path.dirname(path) == paths.OWN:
-        host.make_folder(paths.OWN, Owner("root", "root", 0o700))
+    with pve.named(path):
+        if content is None:
+            look()
+            if host.stat(path, follow=False) is not None:
+                host.remove(path)
+            tidy(host, path)
+            return
+        if os.path.dirname(path) == paths.OWN:
+            host.make_folder(paths.OWN, Owner("root", "root", 0o700))
+        _create(host, temporary(path, transaction), content, attributes)
+        look()
+        host.rename(temporary(path, transaction), path)
+
+
+def _create(host: Host, path: str, content: tuple[bytes, Owner], attributes: Attributes | None) -> None:
+    """The temporary. An access list may narrow what the mode alone would allow: the mode comes with it."""
     data, owner = content
-    host.create(temporary(path, transaction), data, owner)
-    host.rename(temporary(path, transaction), path)
+    if pve.below(path):
+        host.create_plain(path, data)
+        return
+    listed = attributes is not None and ACL in attributes
+    host.create(path, data, replace(owner, mode=owner.mode & 0o700) if listed else owner)
+    if attributes is not None:
+        host.set_attributes(path, attributes, owner)
 
 
 def clear(host: Host, path: str, transaction: int) -> None:
     """Remove the temporary of `path`, if an interrupted run has left it."""
     left = temporary(path, transaction)
-    if host.stat(left, follow=False) is not None:
-        host.remove(left)
+    with pve.named(path):
+        if host.stat(left, follow=False) is not None:
+            host.remove(left)
 
 
 def tidy(host: Host, path: str) -> None:

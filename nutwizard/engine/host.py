@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -68,6 +68,21 @@ class Host(Protocol):
     def create(self, path: str, data: bytes, owner: Owner) -> None:
         """A new file (O_EXCL, O_NOFOLLOW), never readable wider than its final mode, fsynced."""
 
+    def create_plain(self, path: str, data: bytes) -> None:
+        """A new file (O_EXCL, O_NOFOLLOW), fsynced, with the owner and mode that the file system gives."""
+
+    def attributes(self, path: str) -> dict[str, bytes]:
+        """Extended attributes that a new file in its place is to have (not following the last part)."""
+
+    def set_attributes(self, path: str, wanted: Mapping[str, bytes], owner: Owner) -> None:
+        """Give a file these attributes and no others, and `owner`; at no moment wider readable; fsynced."""
+
+    def symlink(self, leads_to: str, path: str) -> None:
+        """A new symlink at `path`, and fsync the folder."""
+
+    def sync_file(self, path: str) -> None:
+        """Fsync a file: what others wrote into it survives a power cut."""
+
     def sync_folder(self, path: str) -> None:
         """Fsync a folder: the names that `create` has made in it survive a power cut."""
 
@@ -88,6 +103,15 @@ class Host(Protocol):
 
     def free(self, path: str) -> tuple[int, int]:
         """Free bytes and inodes of the file system that holds `path`; very many inodes where uncounted."""
+
+    def protections(self, path: str) -> tuple[str, ...]:
+        """What keeps root from changing a file or folder: "immutable", "append-only" (chattr(1))."""
+
+    def read_only(self, path: str) -> str:
+        """Where the file system that holds `path` is mounted read-only; "" when it may be written to."""
+
+    def mounted(self, path: str) -> bool:
+        """Whether a file system is mounted at this folder."""
 
     def lock(self, path: str) -> Lock | None:
         """Take the lock file, freed when its holder dies; None when another process holds it."""

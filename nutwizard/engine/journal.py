@@ -16,9 +16,11 @@ class Mark(StrEnum):
     READY = "ready"
     ACT = "act"
     FILE = "file"
+    UNTOUCHED = "untouched"
     COMMITTED = "committed"
     ROLLING_BACK = "rolling back"
     ROLLED_BACK = "rolled back"
+    FORGOTTEN = "forgotten"
 
 
 #: The last of these decides what became of the transaction; without one it is unfinished.
@@ -39,6 +41,7 @@ class Journal:
             data = b""
         self._lines = [line for raw in data.split(b"\n") if (line := _read(raw)) is not None]
         self._at_line_start = not data or data.endswith(b"\n")
+        self._commit_tried = False
 
     def note(self, mark: Mark, number: int | None = None) -> None:
         """Put a line on the disk. Raises OSError; the line may then be there or not."""
@@ -46,6 +49,7 @@ class Journal:
         if number is not None:
             line["number"] = number
         text = json.dumps(line).encode()
+        self._commit_tried |= mark is Mark.COMMITTED
         start = b"" if self._at_line_start else b"\n"
         self._at_line_start = False
         self._host.append(self._path, b"%s%08x %s\n" % (start, zlib.crc32(text), text))
@@ -67,8 +71,22 @@ class Journal:
     def finished(self) -> bool:
         return self.decision in (Mark.COMMITTED, Mark.ROLLED_BACK)
 
+    @property
+    def forgotten(self) -> bool:
+        """Whether the kept contents were given up; some may still be there when that was interrupted."""
+        return any(line["mark"] == Mark.FORGOTTEN for line in self._lines)
+
+    @property
+    def commit_in_doubt(self) -> bool:
+        """Whether writing the commit has failed and nothing was decided since: it may be on the disk."""
+        return self._commit_tried and self.decision is None
+
     def begun(self, mark: Mark) -> frozenset[int]:
-        """The numbers of the files or acts that were begun."""
+        """The numbers of the files or acts that were begun, without files that another hand was faster in."""
+        given_up = self._numbers(Mark.UNTOUCHED) if mark is Mark.FILE else frozenset()
+        return self._numbers(mark) - given_up
+
+    def _numbers(self, mark: Mark) -> frozenset[int]:
         numbers = (line.get("number") for line in self._lines if line["mark"] == mark)
         return frozenset(number for number in numbers if isinstance(number, int))
 

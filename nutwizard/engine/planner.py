@@ -23,7 +23,10 @@ ALWAYS = ("services",)
 
 @dataclass
 class Walk:
-    """One walk through the steps: what each was given, decided, and what came of it."""
+    """One walk through the steps: what each was given, decided, and what came of it.
+
+    `edited`: the steps that had a hand in the draft.
+    """
 
     role: Role
     draft: Draft
@@ -31,6 +34,7 @@ class Walk:
     decided: dict[str, dict[str, Proposed]] = field(default_factory=dict)
     answers: dict[str, Any] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    edited: set[str] = field(default_factory=set)
     site: Site | None = None
 
 
@@ -70,6 +74,7 @@ class Planner:
             walk.problems += found
             walk.answers[step.name] = answers
             if not walk.problems and (edited is None or step.name in edited or step.name in ALWAYS):
+                walk.edited.add(step.name)
                 walk.problems += _edit(step, walk.draft, view, answers)
                 if walk.problems:
                     return walk

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from nutwizard.core.errors import Failed, NeedsRoot
 from nutwizard.core.paths import OWN, STATE
 from nutwizard.core.plan import FileChange, Plan
-from nutwizard.engine import files
+from nutwizard.engine import files, pve
 from nutwizard.engine.host import LARGEST_FILE, Host
 
 #: Owners of files that are ours to change: Debian gives NUT's files to root, some set-ups to the user nut.
@@ -23,12 +23,16 @@ def check(host: Host, plan: Plan) -> None:
     """Raises NeedsRoot, or Failed with every reason. Nothing is written."""
     if not host.may_write():
         raise NeedsRoot("writing the machine's files needs root", "run the command as root")
-    reasons = list(_twice(plan))
-    for change in plan.files:
+    cluster = pve.reasons(host, plan)
+    reasons = [*_twice(plan), *cluster]
+    for change in () if cluster else plan.files:
         try:
             reasons += _file_reasons(host, change)
         except OSError as error:
             reasons.append(f"{change.path}: {error.strerror}")
+    if plan.files:
+        reasons += _held(host, _there(host, STATE), "backups cannot be kept there")
+    reasons = list(dict.fromkeys(reasons))
     if plan.files and not reasons:
         reasons += _space(host, plan)
     if reasons:
@@ -62,6 +66,7 @@ def _file_reasons(host: Host, change: FileChange) -> Iterator[str]:
     if place is not None and place.kind != "directory":
         yield f"{change.path}: {folder} is a {place.kind}, not a folder"
         return
+    yield from _held(host, _there(host, folder), "nothing in it can be replaced")
     if target != change.path:
         yield from _link_reasons(host, change, target)
     if change.after is not None and len(change.after.data) > LARGEST_FILE:
@@ -72,6 +77,7 @@ def _file_reasons(host: Host, change: FileChange) -> Iterator[str]:
     if stat.kind != "file":
         yield f"{target} is a {stat.kind}: only a regular file is changed"
         return
+    yield from _protected(host, target, "it cannot be replaced")
     if stat.links > 1:
         yield f"{target} has {stat.links} hard links: the others would keep the old contents"
     if stat.size > LARGEST_FILE:
@@ -79,6 +85,27 @@ def _file_reasons(host: Host, change: FileChange) -> Iterator[str]:
     mended = change.owner_after is not None and change.owner_after.user != stat.owner.user
     if stat.owner.user not in _OUR_USERS and not mended:
         yield f"{target} belongs to {stat.owner.user}, neither to root nor to nut: it is left to its owner"
+
+
+def _held(host: Host, folder: str, so: str) -> Iterator[str]:
+    """A mount or an attribute that stops even root from making, renaming and removing files in a folder."""
+    place = host.read_only(folder)
+    if place:
+        yield f"{folder}: the file system is mounted read-only at {place}: {so}"
+    yield from _protected(host, folder, so)
+
+
+def _protected(host: Host, path: str, so: str) -> Iterator[str]:
+    for name in host.protections(path):
+        letter = {"immutable": "i", "append-only": "a"}[name]
+        yield f"{path} has the attribute {name}: {so} (lsattr -d shows it, chattr -{letter} takes it away)"
+
+
+def _there(host: Host, folder: str) -> str:
+    """The folder, or the nearest one above it that is there."""
+    while host.stat(folder) is None and folder != "/":
+        folder = os.path.dirname(folder)
+    return host.real(folder)
 
 
 def _link_reasons(host: Host, change: FileChange, target: str) -> Iterator[str]:
@@ -103,6 +130,7 @@ def _space(host: Host, plan: Plan) -> Iterator[str]:
     sizes = [
         _blocks(content[0]) for c in plan.files for content in (files.before(c), files.after(c)) if content
     ]
+    sizes += [_BLOCK] * len(plan.files)  # extended attributes
     kept = sum(sizes) + _SPARE_BYTES
     yield from _room(host, STATE, kept, len(sizes) + _SPARE_INODES)
     folders: dict[str, int] = {}
@@ -116,9 +144,7 @@ def _space(host: Host, plan: Plan) -> Iterator[str]:
 
 
 def _room(host: Host, folder: str, size: int, count: int) -> Iterator[str]:
-    while host.stat(folder) is None and folder != "/":
-        folder = os.path.dirname(folder)
-    free, inodes = host.free(folder)
+    free, inodes = host.free(_there(host, folder))
     if free < size:
         yield f"{folder}: {size} bytes are needed, {free} are free"
     if inodes < count:

@@ -22,65 +22,25 @@ from nutwizard.core.links import (
     State,
 )
 from nutwizard.core.site import bracketed
+from nutwizard.engine.causes import STEP_DRIVER, known_cause
 from nutwizard.engine.host import Host
 from nutwizard.engine.nut_client import Limits, NutClient, open_client
 from nutwizard.engine.nut_errors import (
     AccessDenied,
     AnswerTimeout,
-    Closed,
     ConnectRefused,
-    ConnectTimeout,
     DataStale,
     DriverNotConnected,
-    NameNotResolved,
-    NotNut,
     NutError,
     UnknownUps,
-    Unreachable,
 )
 
-LIMITS = Limits()
+#: A server that lies may hold a check for no longer than this, however it goes about it.
+LIMITS = Limits(answer=4.0, total=5.0)
 #: Values that the client's proof shows first, as the guide does.
 SHOWN = ("ups.status", "battery.charge", "battery.charge.low", "battery.runtime", "ups.load", "ups.model")
 #: Just after its start upsd shows the status WAIT (measured: for about 2 s).
 NO_DATA = "upsd waits for the driver's first data"
-
-#: Cause and what to do next, by class of error.
-CAUSES: Mapping[type[NutError], tuple[str, str]] = {
-    NameNotResolved: (
-        "the name does not resolve",
-        "Use the server's address in place of its name, or add it to /etc/hosts.",
-    ),
-    ConnectTimeout: (
-        "timed out: a firewall drops the packets, or the machine is off",
-        "On the host enable the rule in the security group nut_port_accept_in (Datacenter > Firewall >"
-        " Security Group), and the use of the group on the node.",
-    ),
-    ConnectRefused: (
-        "refused: upsd is down, or listens on loopback only",
-        "Run on the host: nutwizard check",
-    ),
-    Unreachable: ("there is no way to the server", "Check the network between the two: ip route, ping."),
-    NotNut: ("another program answers on this port", "Check address and port: nutwizard step monitor"),
-    Closed: (
-        "the server hung up",
-        "Run the check again; if it stays: journalctl -u nut-server on the server",
-    ),
-    AnswerTimeout: ("the server does not answer", "On the host: systemctl restart nut-server"),
-    UnknownUps: ("unknown UPS", "Take one of the names that the server has: nutwizard step monitor"),
-    DriverNotConnected: (
-        "the driver is not connected",
-        "On the host: systemctl status 'nut-driver@*'; nutwizard step driver",
-    ),
-    DataStale: (
-        "the data is stale",
-        "On the host look at cable and driver: journalctl -u 'nut-driver@*'; nutwizard step driver",
-    ),
-    AccessDenied: (
-        "denied: user, password or role",
-        "Run nutwizard check on the host: it says which. Or write both ends from one file.",
-    ),
-}
 
 
 class _Unreached(Exception):
@@ -120,7 +80,13 @@ class Prover:
         except _Unreached:
             return (Finding(link, State.UNKNOWN, f"not asked: {_where(target.server)} is not reached"),)
         except NutError as error:
+            self._note(target.server, error)
             return (_broken(link, error),)
+
+    def _note(self, server: Server, error: NutError) -> None:
+        """A server that let us wait in vain is not waited for again."""
+        if isinstance(error, AnswerTimeout):
+            self._lost[server] = error
 
     def _open(self, server: Server) -> NutClient:
         if server in self._lost:
@@ -139,8 +105,12 @@ class Prover:
 
     def _driver(self, link: Link, target: DriverData) -> Finding:
         with self._open(target.server) as client:
-            values = client.list_vars(target.ups)
-            status = client.get_var(target.ups, "ups.status")
+            try:
+                values = client.list_vars(target.ups)
+                status = client.get_var(target.ups, "ups.status")
+            except DriverNotConnected as error:
+                found = _broken(link, error)
+                return replace(found, cause=target.ended, fix=STEP_DRIVER) if target.ended else found
         if status == "WAIT":
             return Finding(link, State.WAITING, NO_DATA)
         wrong = [
@@ -149,7 +119,7 @@ class Prover:
             if (name := f"driver.parameter.{key}") in values and not _same(values[name], wanted)
         ]
         if wrong:
-            fix = "Restart the driver: nutwizard step driver"
+            fix = f"Restart the driver: {STEP_DRIVER}"
             return Finding(link, State.BROKEN, "; ".join(wrong), "the driver runs on older options", fix)
         shown = [
             f"{key} {value}"
@@ -190,6 +160,7 @@ class Prover:
             has = f"the server has {', '.join(names)}" if names else "the server has no UPS"
             done.append(replace(_broken(stages[LinkId.UPS], error), evidence=f"{error.text} {has}"))
         except NutError as error:
+            self._note(target.server, error)
             next_one = list(stages)[min(len(done), 3)]
             if next_one is LinkId.FIREWALL and isinstance(error, ConnectRefused):
                 done.append(Finding(stages[LinkId.FIREWALL], State.PROVEN, "the machine answers"))
@@ -251,7 +222,7 @@ def _rights(link: Link, target: Rights) -> Finding:
 
 
 def _broken(link: Link, error: NutError) -> Finding:
-    known = next((pair for kind, pair in CAUSES.items() if isinstance(error, kind)), None)
+    known = known_cause(error, own=isinstance(link.target, Listens | DriverData))
     cause, fix = known or (error.cause, f"nutwizard step {link.step}")
     return Finding(link, State.BROKEN, error.text, cause, fix)
 

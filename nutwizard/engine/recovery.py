@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from nutwizard.core.errors import NotWhole
 from nutwizard.core.facts import Door
 from nutwizard.core.paths import STATE
-from nutwizard.core.plan import ActKind, FileChange, Plan
-from nutwizard.engine import files, units
+from nutwizard.core.plan import Act, ActKind, FileChange, Plan
+from nutwizard.engine import boot, files, units
+from nutwizard.engine.attributes import Attributes
 from nutwizard.engine.host import Host
 from nutwizard.engine.journal import Journal, Mark
 from nutwizard.engine.signals import Held
 from nutwizard.engine.store import Record, Store
+from nutwizard.engine.stored import Kept
 
 Report = Callable[[str], None]
 
@@ -41,17 +44,21 @@ def in_order(plan: Plan) -> list[int]:
     return sorted(range(len(plan.files)), key=lambda number: (plan.files[number].rank, number))
 
 
-def roll_back(host: Host, number: int, plan: Plan, journal: Journal, report: Report) -> Back:
+def roll_back(
+    host: Host, number: int, kept: Kept, journal: Journal, report: Report, *, booting: bool = False
+) -> Back:
     """Files first, then the units that were touched. It may be killed at any point and repeated.
 
+    `booting`: nothing is started, stopped or waited for, since NUT's units wait for this to end.
     Raises nothing for what the machine refuses: `Back` tells. A journal that cannot be written leaves the
     transaction open, so that the next start repeats this.
     """
-    _note(journal, Mark.ROLLING_BACK)
-    begun = journal.begun(Mark.ACT)
-    acts = units.backwards(act for index, act in enumerate(plan.acts) if index in begun)
-    if host.door is Door.OFFLINE:
-        acts = ()
+    plan = kept.plan
+    unsaid = _note(journal, Mark.ROLLING_BACK)
+    if unsaid and journal.commit_in_doubt:
+        # Old files under a commit that is on the disk after all would never be looked at again.
+        return Back(tuple(unsaid))
+    acts = _acts(host, plan, journal, booting=booting)
     held = tuple(act for act in acts if act.kind is ActKind.HOLD)
     complaints = [units.complaint(act, units.perform(host, act)) for act in held]
     stuck: list[str] = []
@@ -60,7 +67,8 @@ def roll_back(host: Host, number: int, plan: Plan, journal: Journal, report: Rep
         change = plan.files[index]
         report(f"putting back {change.path}")
         try:
-            said = _put_back(host, change, number, begun=index in journal.begun(Mark.FILE))
+            extra = kept.attributes.get(index)
+            said = _put_back(host, change, number, extra, begun=index in journal.begun(Mark.FILE))
         except OSError as error:
             stuck.append(f"{files.target(change)}: {error.strerror}")
         else:
@@ -72,11 +80,32 @@ def roll_back(host: Host, number: int, plan: Plan, journal: Journal, report: Rep
         report(str(act))
         complaints.append(units.complaint(act, units.perform(host, act)))
     stuck = _note(journal, Mark.ROLLED_BACK)
+    complaints += [] if stuck else disarmed(host)
     told = tuple(str(act) for act in acts[len(held) :])
     return Back(tuple(stuck), tuple(foreign), tuple(filter(None, complaints)), told)
 
 
-def _put_back(host: Host, change: FileChange, number: int, *, begun: bool) -> list[str]:
+def _acts(host: Host, plan: Plan, journal: Journal, *, booting: bool) -> tuple[Act, ...]:
+    """What leads back from the acts that were begun."""
+    if host.door is Door.OFFLINE:
+        return ()
+    begun = journal.begun(Mark.ACT)
+    acts = units.backwards(act for index, act in enumerate(plan.acts) if index in begun)
+    return tuple(act for act in acts if not booting or act.kind in (ActKind.ENABLE, ActKind.DISABLE))
+
+
+def disarmed(host: Host) -> list[str]:
+    """Remove the unit for the next boot, once the end of a transaction is noted; what went wrong with it."""
+    try:
+        boot.disarm(host)
+    except OSError as error:
+        return [f"{boot.UNIT} cannot be removed: {error.strerror}; it does nothing at the next boot"]
+    return []
+
+
+def _put_back(
+    host: Host, change: FileChange, number: int, attributes: Attributes | None, *, begun: bool
+) -> list[str]:
     target, wanted = files.target(change), files.before(change)
     files.clear(host, target, number)
     if not begun:
@@ -88,7 +117,12 @@ def _put_back(host: Host, change: FileChange, number: int, *, begun: bool) -> li
     ours = [content[0] for content in (wanted, files.after(change)) if content is not None]
     if now is not None and now[0] not in ours:
         return [f"{target} was changed by another hand since: it is left as it is"]
-    files.put(host, target, wanted, number)
+
+    def look() -> None:
+        if files.found(host, target) != now:
+            raise OSError(errno.EBUSY, "another hand is changing it at this moment", target)
+
+    files.put(host, target, wanted, number, attributes, look=look)
     return []
 
 
@@ -101,37 +135,50 @@ def _note(journal: Journal, mark: Mark) -> list[str]:
     return []
 
 
-def recover(host: Host, store: Store, report: Report = lambda text: None) -> str | None:
+def recover(
+    host: Host, store: Store, report: Report = lambda text: None, *, booting: bool = False
+) -> str | None:
     """Undo what an interrupted run left, and say so in a sentence; None when there was nothing.
 
-    A transaction whose commit is in the journal is done and stays. Raises Locked, NeedsRoot, Failed when what
-    was kept is damaged, NotWhole naming each file that is not back.
+    A transaction whose commit is in the journal is done and stays. `booting`: files alone. Raises Locked,
+    NeedsRoot, Failed when what was kept is damaged, NotWhole naming each file that is not back.
     """
-    if host.stat(STATE) is None or not (store.unfinished() or store.litter()):
+    if host.stat(STATE) is None or not (store.unfinished() or _left(host, store)):
         return None
     lock = store.lock()
     try:
         with Held() as held:
             said = []
+            if store.half_forgotten():
+                said.append("What a forgotten transaction had kept is removed now, too.")
             if store.clean():
                 said.append("A run had been interrupted before its first change: nothing was changed.")
             while (record := store.unfinished()) is not None:
-                said.append(_undo_interrupted(host, store, record, report))
+                said.append(_undo_interrupted(host, store, record, report, booting=booting))
+            said += [f"{complaint}." for complaint in disarmed(host)]
     finally:
         lock.release()
     held.deliver()
     return " ".join(said) or None
 
 
-def _undo_interrupted(host: Host, store: Store, record: Record, report: Report) -> str:
-    plan = store.load(record.id).plan
-    back = roll_back(host, record.id, plan, store.journal(record.id), report)
+def _left(host: Host, store: Store) -> bool:
+    """What a run that died before its first or after its last act has left."""
+    return bool(store.litter() or store.half_forgotten() or boot.left(host))
+
+
+def _undo_interrupted(host: Host, store: Store, record: Record, report: Report, *, booting: bool) -> str:
+    kept = store.load(record.id)
+    back = roll_back(host, record.id, kept, store.journal(record.id), report, booting=booting)
+    plan = kept.plan
     name = f"transaction {record.id} ({record.command}) had been interrupted"
     if not back.whole:
         raise not_whole(store, record.id, name, back)
     said = [f"{name[0].upper()}{name[1:]}: its {len(plan.files)} files are as they were before."]
     if back.acts:
         said.append(f"Then: {', '.join(back.acts)}.")
+    elif booting:
+        said.append("Units start on them.")
     elif host.door is Door.OFFLINE and plan.acts:
         said.append("Units were not touched.")
     return " ".join([*said, *(f"{complaint}." for complaint in back.complaints)])

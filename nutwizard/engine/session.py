@@ -5,27 +5,25 @@ it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nutwizard.core import paths
 from nutwizard.core.answers import AnswersSet, Given, Origin, Proposed
 from nutwizard.core.errors import AnswersError, Problem, UsageError
-from nutwizard.core.facts import Door, Facts, Owner, Role
+from nutwizard.core.facts import Door, Owner, Role
 from nutwizard.core.fields import Choice, Field, fields_of
 from nutwizard.core.page import Page
 from nutwizard.core.plan import FileChange, Plan
 from nutwizard.core.secret import Secret
-from nutwizard.core.site import Site
 from nutwizard.core.step import View
 from nutwizard.engine import registry
-from nutwizard.engine.detect import Sources, detect, file_fact
+from nutwizard.engine.carry import carry_out, facts_for, prove
+from nutwizard.engine.detect import Sources
 from nutwizard.engine.found import found_here
 from nutwizard.engine.host import Host
 from nutwizard.engine.planner import Planner, Walk
 from nutwizard.engine.saved import PasswordFiles, answers_text
-from nutwizard.engine.store import Store
 from nutwizard.formats.safe import safe_text
 
 if TYPE_CHECKING:
@@ -68,7 +66,7 @@ class Session:
         self.facts = facts_for(host, sources, role)
         self._given = [source for source in (named, saved) if source is not None]
         self._typed: dict[str, dict[str, Given]] = {}
-        self._drawn: set[tuple[str, str]] = set()
+        self._drawn: dict[str, dict[str, Given]] = {}
         self._planner = Planner(tuple(self._guide.values()), self.facts, role, registry.asset)
 
     @property
@@ -185,10 +183,11 @@ class Session:
 
     @cached_property
     def _walk(self) -> Walk:
-        sources = [self._dialogue(), *self._given]
+        given = [AnswersSet(self.role, "", self._drawn), *self._given]
+        sources = [self._dialogue(), *given]
         if not self.only:
             return self._planner.walk(sources)
-        before = self._planner.walk(self._given, edited=())
+        before = self._planner.walk(given, edited=())
         after = self._planner.walk(sources, edited=())
         return self._planner.walk(sources, edited=self._planner.affected(self.only, before, after))
 
@@ -208,7 +207,7 @@ class Session:
         """The saved answers, and the secrets in files of their own, as part of the same plan."""
         walk.draft.step = "answers"
         for step, name, home, secret in self._secrets(walk):
-            new = secret.pending or (step, name) in self._drawn
+            new = secret.pending or name in self._drawn.get(step, {})
             if self._save or (new and secret.file == home):
                 walk.draft.replace(home, f"{secret.reveal()}\n".encode())
                 walk.draft.own(home, _PRIVATE)
@@ -218,12 +217,16 @@ class Session:
             walk.draft.own(paths.SAVED_ANSWERS, _PRIVATE)
 
     def _secrets(self, walk: Walk) -> list[tuple[str, str, str, Secret]]:
-        """(step, field, the file it belongs in, value) of every secret that was decided."""
+        """(step, field, the file it belongs in, value) of every secret that the plan needs.
+
+        One that is still to be drawn is not needed where its step writes nothing.
+        """
         return [
             (step, found.name, found.spec.kept_in, secret)
             for step, decided in walk.decided.items()
             for found in fields_of(self._guide[step].answers_type(self.role))
             if isinstance(secret := decided[found.name].value, Secret)
+            and (step in walk.edited or not secret.pending)
         ]
 
     def _draw(self) -> list[Secret]:
@@ -234,8 +237,7 @@ class Session:
         for step, name, home, secret in self._secrets(self._whole()):
             if secret.pending:
                 drawn = Secret("".join(choice(ALPHABET) for _ in range(PASSWORD_LENGTH)), secret.file)
-                self._typed.setdefault(step, {})[name] = Given(drawn, Origin.TYPED)
-                self._drawn.add((step, name))
+                self._drawn.setdefault(step, {})[name] = Given(drawn, Origin.TYPED)
                 if secret.file != home:
                     outside.append(drawn)
         self._forget()
@@ -246,50 +248,3 @@ class Session:
         return any(step in change.steps for change in plan.files) or any(
             step in act.steps for act in plan.acts
         )
-
-
-def _managed(role: Role) -> frozenset[str]:
-    return frozenset(path for step in registry.steps_of(role) for path in step.paths(role))
-
-
-def facts_for(host: Host, sources: Sources, role: Role) -> Facts:
-    """The facts that the steps of this role look at. Raises NeedsRoot and UsageError as `detect` does."""
-    return detect(host, sources, role, _managed(role), Store(host).touched())
-
-
-def prove(host: Host, facts: Facts, role: Role) -> tuple[Finding, ...]:
-    """What proves the files of this role as they are at this moment, made by nutwizard or by hand."""
-    from nutwizard.engine.probe import Prover
-
-    now = replace(facts, files={path: file_fact(host, path) for path in facts.files})
-    view = View(now, Site(role), registry.asset)
-    return Prover(host).prove(link for step in registry.steps_of(role) for link in step.links(view))
-
-
-def carry_out(
-    host: Host,
-    facts: Facts,
-    plan: Plan,
-    *,
-    report: Callable[[str], None],
-    command: str,
-    undoes: int | None = None,
-) -> Outcome:
-    """Apply a plan: in a worker of its own, but on a practice machine, whose daemons are this process's.
-
-    Raises what `transaction.apply` raises.
-    """
-    if host.door is Door.PRACTICE:
-        from nutwizard.engine.transaction import apply
-
-        return apply(
-            host,
-            plan,
-            prove=lambda: prove(host, facts, plan.role),
-            report=report,
-            command=command,
-            undoes=undoes,
-        )
-    from nutwizard.engine.apart import apply_apart
-
-    return apply_apart(host, plan, report=report, command=command, undoes=undoes)

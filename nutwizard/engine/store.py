@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from nutwizard.core.errors import Failed, Locked, NeedsRoot
 from nutwizard.core.facts import Owner, Role
 from nutwizard.core.paths import STATE
 from nutwizard.core.plan import Act
-from nutwizard.engine import files, stored
+from nutwizard.engine import attributes, files, stored
 from nutwizard.engine.host import Host, Lock
 from nutwizard.engine.journal import Journal, Mark
 from nutwizard.engine.stored import Kept
@@ -31,6 +32,7 @@ class Record:
 
     `state`: "committed", "rolled back", "undone" (a later transaction took it back) or "unfinished".
     `undoes`: the transaction that this one undid, else None; `takes_back`: all that it undid.
+    `forgotten`: the contents that it kept were removed; what it did stays in force.
     """
 
     id: int
@@ -43,6 +45,7 @@ class Record:
     size: int = 0
     undoes: int | None = None
     takes_back: tuple[int, ...] = ()
+    forgotten: bool = False
 
 
 class Store:
@@ -109,9 +112,20 @@ class Store:
         """A transaction with the contents that it kept. Raises Failed when they are damaged."""
         kept = self._kept(number)
         try:
-            return kept.with_contents(lambda name: self._host.read(f"{self.folder(number)}/{name}"))
-        except OSError as error:
+            whole = kept.with_contents(lambda name: self._host.read(f"{self.folder(number)}/{name}"))
+            return replace(whole, attributes=self._attributes(number, whole))
+        except (OSError, ValueError) as error:
             raise _damaged(self.folder(number), error) from error
+
+    def _attributes(self, number: int, kept: Kept) -> dict[int, attributes.Attributes]:
+        """Those of the files that were there. A file without any has none kept."""
+        folder = f"{self.folder(number)}/before"
+        there = set(self._host.names(folder))
+        return {
+            index: attributes.from_json(self._host.read(f"{folder}/{name}")) if name in there else {}
+            for index, change in enumerate(kept.plan.files)
+            if change.before is not None and (name := f"{index}.attributes")
+        }
 
     def begin(self, kept: Kept) -> tuple[int, Journal]:
         """Keep plan and contents durably under the next number; then files may be touched. Raises OSError."""
@@ -123,27 +137,63 @@ class Store:
             for name, content in (("before", files.before(change)), ("after", files.after(change))):
                 if content is not None:
                     self._host.create(f"{folder}/{name}/{index}", content[0], _FILE)
+            if change.before is not None and (extra := kept.attributes.get(index)):
+                self._host.create(f"{folder}/before/{index}.attributes", attributes.to_json(extra), _FILE)
         self._host.create(f"{folder}/plan.json", stored.to_json(kept), _FILE)
         for name in (f"{folder}/before", f"{folder}/after", folder):
             self._host.sync_folder(name)
         journal = self.journal(number)
-        journal.note(Mark.READY)
+        try:
+            journal.note(Mark.READY)
+        except OSError:
+            # The line may be there all the same, and nothing was touched.
+            with suppress(OSError):
+                self._drop(number)
+            raise
         return number, journal
 
     def litter(self) -> list[int]:
         """What runs left that died while preparing: no file of the machine had been touched."""
         return [number for number in self._numbers() if not self.journal(number).ready]
 
+    def half_forgotten(self) -> list[int]:
+        """The forgotten transactions of which contents are still there."""
+        return [number for number, journal in self._ready() if journal.forgotten and self.contents(number)]
+
+    def contents(self, number: int) -> list[str]:
+        """The files that keep a transaction's contents."""
+        folders = [f"{self.folder(number)}/{name}" for name in ("before", "after")]
+        return [f"{folder}/{name}" for folder in folders for name in self._host.names(folder)]
+
+    def forget(self, number: int) -> None:
+        """Remove a transaction's contents, first noting that they are given up. Under the lock only.
+
+        Raises OSError; `clean` then goes on with it.
+        """
+        journal = self.journal(number)
+        if not journal.forgotten:
+            journal.note(Mark.FORGOTTEN)
+        for path in self.contents(number):
+            self._host.remove(path)
+
     def clean(self) -> bool:
-        """Remove `litter`; whether there was any. Under the lock only."""
+        """Remove `litter`, and what `forget` has left; whether there was litter. Under the lock only."""
+        for number in self.half_forgotten():
+            self.forget(number)
         left = self.litter()
         for number in left:
-            folder = self.folder(number)
-            for inner in (f"{folder}/before", f"{folder}/after", folder):
-                for name in self._host.names(inner):
-                    self._host.remove(f"{inner}/{name}")
-            self._host.remove(folder)
+            self._drop(number)
         return bool(left)
+
+    def _drop(self, number: int) -> None:
+        """Remove a transaction that has touched nothing: its journal first, what has none is litter."""
+        folder = self.folder(number)
+        if self._host.stat(f"{folder}/journal", follow=False) is not None:
+            self._host.remove(f"{folder}/journal")
+        for inner in (f"{folder}/before", f"{folder}/after", folder):
+            for name in self._host.names(inner):
+                self._host.remove(f"{inner}/{name}")
+        self._host.remove(folder)
 
     def _numbers(self) -> list[int]:
         try:
@@ -182,6 +232,7 @@ class Store:
             acts=kept.plan.acts,
             undoes=kept.undoes,
             takes_back=kept.takes_back,
+            forgotten=journal.forgotten,
         )
 
     def _size(self, number: int) -> int:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nutwizard.core.facts import Owner, Role
 from nutwizard.core.links import LinkId
 from nutwizard.core.plan import Act, ActKind, FileChange, Plan
 from nutwizard.core.text import FileText
+from nutwizard.engine.attributes import Attributes
 
 _VERSION = 1
 
@@ -21,6 +22,7 @@ class Kept:
 
     `undoes`: the transaction that was to be undone; `takes_back`: itself and all that are undone with it.
     `proven`: the links that were proven before it; None where nobody could look.
+    `attributes`: the extended attributes of the plan's files by number; they lie beside the contents.
     The contents in `plan` are placeholders without bytes until `with_contents`.
     """
 
@@ -30,6 +32,7 @@ class Kept:
     undoes: int | None = None
     takes_back: tuple[int, ...] = ()
     proven: frozenset[LinkId] | None = None
+    attributes: Mapping[int, Attributes] = field(default_factory=dict)
 
     def with_contents(self, read: Callable[[str], bytes]) -> Kept:
         """The same with real bytes, read from "before/N" and "after/N". Raises OSError."""

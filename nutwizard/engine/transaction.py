@@ -6,17 +6,19 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from nutwizard.core.errors import Exit, Failed, NotWhole, Unfinished
 from nutwizard.core.facts import Door
 from nutwizard.core.links import Finding, LinkId, State
-from nutwizard.core.plan import ActKind, Plan
-from nutwizard.engine import files, health, preflight, units
+from nutwizard.core.plan import ActKind, FileChange, Plan
+from nutwizard.engine import boot, files, health, preflight, pve, units
+from nutwizard.engine.attributes import Attributes
 from nutwizard.engine.health import Prove, Verdict
 from nutwizard.engine.host import Host
 from nutwizard.engine.journal import Journal, Mark
 from nutwizard.engine.outcome import Outcome
-from nutwizard.engine.recovery import in_order, not_whole, roll_back
+from nutwizard.engine.recovery import disarmed, in_order, not_whole, roll_back
 from nutwizard.engine.signals import Held
 from nutwizard.engine.store import Store
 from nutwizard.engine.stored import Kept
@@ -93,12 +95,13 @@ def _locked(job: _Job, store: Store) -> Outcome:
     with Held() as held:
         try:
             store.clean()
+            kept = replace(kept, attributes=_carried(job, store, takes_back))
             number, journal = store.begin(kept)
         except OSError as error:
             with suppress(OSError):
                 store.clean()
             raise _cannot_keep(error) from error
-        outcome = _Run(job, store, number, journal, before, failed).go()
+        outcome = _Run(job, store, kept, number, journal, before, failed).go()
     names = ", ".join(dict.fromkeys(signal.Signals(number).name for number in held.came))
     notes = (f"{names} came meanwhile and had to wait until this was done",) if names else ()
     return replace(outcome, notes=(*outcome.notes, *notes), signals=tuple(held.came))
@@ -113,8 +116,34 @@ def _can_be_kept(store: Store, takes_back: tuple[int, ...]) -> frozenset[LinkId]
     return frozenset(LinkId) if then is None else then
 
 
+def _carried(job: _Job, store: Store, takes_back: tuple[int, ...]) -> dict[int, Attributes]:
+    """The extended attributes of each file that replaces one, that copies one, or that an undo brings back.
+
+    Raises OSError.
+    """
+    then: dict[str, Attributes] = {}
+    for number in takes_back:  # the oldest comes last and decides
+        kept = store.load(number)
+        then |= {kept.plan.files[index].path: extra for index, extra in kept.attributes.items()}
+    out = {}
+    for index, change in enumerate(job.plan.files):
+        source = files.target(change) if change.before else change.copy_of and job.host.real(change.copy_of)
+        if change.before is None and change.path in then:
+            out[index] = then[change.path]
+        elif source and not pve.below(source) and job.host.stat(source, follow=False) is not None:
+            out[index] = job.host.attributes(source)
+    return out
+
+
 class _Changed(Exception):
     """Another hand was in a file between the check and the writing."""
+
+
+def _unchanged(host: Host, change: FileChange) -> None:
+    """Raises _Changed when a file is no longer as planned."""
+    reason = preflight.changed(host, change)
+    if reason:
+        raise _Changed(reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +155,7 @@ class _Run:
 
     job: _Job
     store: Store
+    kept: Kept
     number: int
     journal: Journal
     before: frozenset[LinkId]
@@ -134,13 +164,15 @@ class _Run:
     def go(self) -> Outcome:
         notes: list[str] = []
         try:
+            boot.arm(self.job.host, self.job.plan, f"{self.store.folder(self.number)}/journal")
             self._acts(notes, holds=True)
             self._files()
             self._acts(notes, holds=False)
             verdict = self._settle()
             if not verdict.lost:
+                pve.settle(self.job.host, self.job.plan)
                 self.journal.note(Mark.COMMITTED)
-                return self._committed(verdict, notes)
+                return self._committed(verdict, [*notes, *disarmed(self.job.host)])
             reason = self._lost(verdict, notes)
         except _Changed as error:
             return self._back(f"{error}: another hand was faster.")
@@ -169,11 +201,17 @@ class _Run:
         for index in in_order(plan):
             change = plan.files[index]
             self.job.say(f"{'writing' if change.after else 'removing'} {change.path}")
-            reason = preflight.changed(host, change)
-            if reason:
-                raise _Changed(reason)
+            _unchanged(host, change)
             self.journal.note(Mark.FILE, index)
-            files.put(host, files.target(change), files.after(change), self.number)
+            extra, target = self.kept.attributes.get(index), files.target(change)
+            look = partial(_unchanged, host, change)
+            try:
+                files.put(host, target, files.after(change), self.number, extra, look=look)
+            except _Changed:
+                self.journal.note(Mark.UNTOUCHED, index)
+                raise
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, target) from error
 
     def _settle(self) -> Verdict:
         job = self.job
@@ -209,7 +247,7 @@ class _Run:
 
     def _back(self, reason: str, findings: tuple[Finding, ...] = ()) -> Outcome:
         self.job.say("putting everything back")
-        back = roll_back(self.job.host, self.number, self.job.plan, self.journal, self.job.say)
+        back = roll_back(self.job.host, self.number, self.kept, self.journal, self.job.say)
         if not back.whole:
             raise not_whole(self.store, self.number, reason, back)
         text = f"{reason}\n{_BACK}"

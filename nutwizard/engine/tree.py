@@ -6,9 +6,12 @@ import errno
 import os
 import stat as st
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Protocol
 
 from nutwizard.core.facts import Owner
+from nutwizard.engine import attributes, mounts
 from nutwizard.engine.host import LARGEST_FILE, Stat
 
 #: As in Linux's path walk (path_resolution(7)).
@@ -148,12 +151,19 @@ class Tree:
             return []
 
     def create(self, path: str, data: bytes, owner: Owner) -> None:
+        self._make(path, data, owner)
+
+    def create_plain(self, path: str, data: bytes) -> None:
+        self._make(path, data, None)
+
+    def _make(self, path: str, data: bytes, owner: Owner | None) -> None:
         where = self.on_disk(path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(where, flags, 0o600)
         try:
             _write_all(fd, data)
-            self._owners.give(where, fd, owner)
+            if owner is not None:
+                self._owners.give(where, fd, owner)
             os.fsync(fd)
         except BaseException:
             os.unlink(where)
@@ -181,11 +191,44 @@ class Tree:
         self._sync_folder(new)
 
     def own(self, path: str, owner: Owner) -> None:
-        where = self.on_disk(path)
-        fd = os.open(where, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            self._owners.give(where, fd, owner)
+        with self._opened(path) as fd:
+            self._owners.give(self.on_disk(path), fd, owner)
             os.fsync(fd)
+
+    def attributes(self, path: str) -> dict[str, bytes]:
+        with self._opened(path) as fd:
+            return attributes.read(fd)
+
+    def set_attributes(self, path: str, wanted: Mapping[str, bytes], owner: Owner) -> None:
+        with self._opened(path) as fd:
+            if attributes.write(fd, attributes.for_mode(wanted, owner.mode)) or attributes.ACL in wanted:
+                self._owners.give(self.on_disk(path), fd, owner)
+                os.fsync(fd)
+
+    def symlink(self, leads_to: str, path: str) -> None:
+        where = self.on_disk(path)
+        os.symlink(leads_to, where)
+        self._sync_folder(where)
+
+    def sync_file(self, path: str) -> None:
+        with self._opened(path) as fd:
+            os.fsync(fd)
+
+    def protections(self, path: str) -> tuple[str, ...]:
+        return mounts.protections(self.on_disk(path))
+
+    def read_only(self, path: str) -> str:
+        return mounts.read_only(self.on_disk(path))
+
+    def mounted(self, path: str) -> bool:
+        return os.path.ismount(self.on_disk(path))
+
+    @contextmanager
+    def _opened(self, path: str) -> Iterator[int]:
+        """A file that is there, its last part not followed."""
+        fd = os.open(self.on_disk(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            yield fd
         finally:
             os.close(fd)
 
@@ -205,7 +248,10 @@ class Tree:
         if self.stat(parent) is None:
             self.make_folder(parent, Owner("root", "root", 0o755))
         where = self.on_disk(path)
-        os.mkdir(where, 0o700)
+        try:
+            os.mkdir(where, 0o700)
+        except FileExistsError:
+            return  # another run was faster
         fd = os.open(where, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             self._owners.give(where, fd, owner)
@@ -215,8 +261,9 @@ class Tree:
 
     def free(self, path: str) -> tuple[int, int]:
         found = os.statvfs(self.on_disk(self.real(path)))
-        # btrfs and some FUSE file systems have no number of inodes: all three counts are 0.
-        return found.f_bavail * found.f_frsize, found.f_favail if found.f_files else sys.maxsize
+        # btrfs and some FUSE file systems have no number of inodes, ramfs none of blocks: the counts are 0.
+        size = found.f_bavail * found.f_frsize if found.f_blocks else sys.maxsize
+        return size, found.f_favail if found.f_files else sys.maxsize
 
     def sync_folder(self, path: str) -> None:
         self._sync_folder(self.on_disk(self.real(path)) + "/")

@@ -27,19 +27,30 @@ def chain(records: Sequence[Record], number: int | None) -> list[Record]:
         if record.id > chosen.id and in_force and paths & set(record.paths):
             paths |= set(record.paths)
             found.append(record)
+    gone = [record.id for record in found if record.forgotten]
+    if gone:
+        raise UsageError(f"transaction {gone[0]} on the same files was forgotten: nobody can undo it")
     return found[::-1]
+
+
+def newest(records: Sequence[Record]) -> Record | None:
+    """What `undo` without a number takes back."""
+    able = [r for r in records if r.state == COMMITTED and r.undoes is None and not r.forgotten]
+    return able[-1] if able else None
 
 
 def _chosen(records: Sequence[Record], number: int | None) -> Record:
     if number is None:
-        able = [record for record in records if record.state == COMMITTED and record.undoes is None]
-        if not able:
+        record = newest(records)
+        if record is None:
             raise UsageError("there is nothing to undo")
-        return able[-1]
+        return record
     for record in records:
         if record.id == number:
             if record.state != COMMITTED:
                 raise UsageError(f"transaction {number} is {record.state}: there is nothing to undo in it")
+            if record.forgotten:
+                raise UsageError(f"transaction {number} was forgotten: what it had replaced is gone")
             return record
     raise UsageError(f"there is no transaction {number}", "nutwizard history lists them")
 

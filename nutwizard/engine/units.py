@@ -46,8 +46,15 @@ class Told:
 
 
 def perform(host: Host, act: Act) -> Completed:
-    """Do it and wait for its end. Never raises; code -1 when it was ended at its time limit."""
+    """Do it and wait for its end. Never raises; code -1 when it was ended at its time limit.
+
+    systemd refuses a unit that has started too often of late: Debian 13 restarts an upsd that cannot start
+    five times within a second, and then the one start that leads back would be refused. So that is forgotten
+    first (for a unit that is not loaded, systemctl complains of it in vain).
+    """
     verb, limit = _VERBS[act.kind]
+    if act.kind in (ActKind.START, ActKind.RESTART):
+        host.run([SYSTEMCTL, "reset-failed", act.unit], timeout=_SHORT)
     return host.run([SYSTEMCTL, verb, act.unit], timeout=limit)
 
 

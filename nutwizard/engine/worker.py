@@ -8,9 +8,10 @@ import sys
 
 from nutwizard.core.errors import Failed, NotWhole, WizardError
 from nutwizard.engine import aftermath, wire
+from nutwizard.engine.carry import facts_for, prove
 from nutwizard.engine.machine import LiveHost, OfflineHost
-from nutwizard.engine.session import facts_for, prove
 from nutwizard.engine.sources import MachineSources
+from nutwizard.engine.store import Store
 from nutwizard.engine.transaction import apply
 
 
@@ -39,12 +40,19 @@ def main() -> None:
         if isinstance(error, NotWhole):
             aftermath.leave_error(host, error)
         answer = wire.error_line(error)
-    except Exception as error:  # noqa: BLE001 - whatever it was, the transaction has put everything back
-        answer = wire.error_line(Failed(_place(error), "Everything was put back. Please report this."))
+    except Exception as error:  # noqa: BLE001 - whatever it was, the person hears of it
+        answer = wire.error_line(_internal(error, open_still=Store(host).unfinished() is not None))
     try:
         _tell(answer)
     except OSError:
         os._exit(0)  # nobody listens any more: the next start tells
+
+
+def _internal(error: Exception, *, open_still: bool) -> WizardError:
+    """An error of the program itself; what it means for the machine is read from the journal, not guessed."""
+    if open_still:
+        return NotWhole(_place(error), "Not everything is back. Run: nutwizard recover; please report this.")
+    return Failed(_place(error), "No transaction is left open. Please report this.")
 
 
 def _place(error: Exception) -> str:

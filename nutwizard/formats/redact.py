@@ -16,6 +16,7 @@ __all__ = ["MASK", "NEW", "OLD", "PLACEHOLDER", "DiffLine", "diff", "diff_text",
 MASK = "********"
 OLD = "********(old)"
 NEW = "********(new)"
+_MANY = 4_000_000
 NO_NEWLINE = "\\ No newline at end of file"
 
 Kind = Literal["+", "-", " ", "@"]
@@ -127,7 +128,9 @@ def diff(name: str, before: bytes | None, after: bytes | None, context: int = 3)
             [text.removesuffix("\\x0d") for text in shown[1]],
         )
     lines: list[DiffLine] = []
-    for group in SequenceMatcher(None, old_raw, new_raw, autojunk=False).get_grouped_opcodes(context):
+    # Thousands of equal lines cost quadratic time, unless the matcher may take them for junk.
+    many = len(old_raw) * len(new_raw) > _MANY
+    for group in SequenceMatcher(None, old_raw, new_raw, autojunk=many).get_grouped_opcodes(context):
         lines.append(DiffLine("@", _part(group)))
         for tag, old_from, old_to, new_from, new_to in group:
             if tag == "equal":

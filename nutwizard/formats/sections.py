@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from nutwizard.formats.lines import Entry, LineStore, Node, Problem
 from nutwizard.formats.sectionlines import Item, Kind, scan
@@ -200,12 +200,12 @@ class SectionFile:
         for node in self._headers(old):
             self._store.rewrite(node, (f"[{new}]", *node.line.words[1:]))
 
-    def comment_out_section(self, name: str) -> None:
-        """Put a # before the section's headers and every line below them that NUT reads."""
+    def comment_out(self, name: str, keys: Iterable[str] | None = None) -> None:
+        """Put a # before every line of these keys in the section; None: before all of it, headers too."""
         self._check_editable(name)
-        for item in self._scan():
-            if item.section == name:
-                self._store.comment_out(item.node)
+        whole = (item for item in self._scan() if item.section == name)
+        for item in list(whole) if keys is None else [i for key in keys for i in self._items(name, key)]:
+            self._store.comment_out(item.node)
 
     def _scan(self) -> list[Item]:
         return scan(self._store.active(), users=self._users)

@@ -56,8 +56,9 @@ class QuestionaryAsker(Screen):
         letters = [choice.value[:1].lower() for choice in choices]
         unique = len(set(letters)) == len(letters) and all(letter.isalpha() for letter in letters)
         rows = _rows(choices, shortcuts=letters if unique else [str(n) for n in range(1, len(choices) + 1)])
+        key = "letter" if unique else "number"
         prompt = questionary.select(
-            question, rows, default, qmark=">", pointer=">", instruction="(arrows or letter, then Enter)",
+            question, rows, default, qmark=">", pointer=">", instruction=f"(arrows or {key}, then Enter)",
             use_shortcuts=len(choices) < _LONG, use_jk_keys=False,
         )  # fmt: skip
         back = "back" if any(choice.value == "back" for choice in choices) else None

@@ -99,7 +99,7 @@ def _overview(session: GuidedSession, asker: Asker) -> tuple[str, ...]:
             raise _Quit(Exit.DONE if settled else Exit.INTERRUPTED)
         if picked == "continue":
             return session.steps
-        picked = asker.choose("Which step?", (*steps, Choice("back", "all of this again")), todo)
+        picked = asker.choose("Which step?", (*steps, Choice("back", "to the question before")), todo)
         if picked != "back":
             return (picked,)
 

@@ -92,6 +92,7 @@ class PlainAsker(Screen):
         """As `_line`, typed unseen, blanks kept. Raises UsageError where typing cannot be hidden."""
         if not self._in.isatty():
             self._out.write(prompt)
+            self._out.flush()
             return self._read().rstrip("\r\n")
         self.room(1)
         try:

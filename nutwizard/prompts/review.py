@@ -8,6 +8,7 @@ from typing import Any
 from nutwizard.core import paths
 from nutwizard.core.errors import Exit, Problem
 from nutwizard.core.facts import PRACTICE, Door, Role
+from nutwizard.core.links import State
 from nutwizard.core.plan import Plan
 from nutwizard.core.secret import Secret
 from nutwizard.core.site import NUT_PORT
@@ -61,14 +62,15 @@ def review_lines(session: GuidedSession, plan: Plan) -> list[Line]:
     """What would be written, and what cannot be taken back."""
     files = sum(not change.copy_of for change in plan.files)
     units = len({act.unit for act in plan.acts})
+    saves = any(change.path == paths.SAVED_ANSWERS for change in plan.files)
+    replay = Line(f"  {command(session, f'apply {_root(session)}{paths.SAVED_ANSWERS}')}", Tone.PLAIN)
     counted = f"{files} file{'s' * (files != 1)}, {units} unit{'s' * (units != 1)}"
     return [
         *head(session, "Review", f"{counted} - nothing is written yet"),
         *show.summary_lines(plan),
         Line(),
         Line(f"Restarts cannot be undone; the files can: {command(session, 'undo')}"),
-        Line("The same without questions:"),
-        Line(f"  {command(session, f'apply {_root(session)}{paths.SAVED_ANSWERS}')}", Tone.PLAIN),
+        *((Line("From then on the same without questions:"), replay) if saves else ()),
     ]
 
 
@@ -108,7 +110,7 @@ def write(session: GuidedSession, asker: Asker, plan: Plan) -> Exit:
 
 def result_lines(session: GuidedSession, outcome: Outcome, plan: Plan) -> list[Line]:
     """The result, what every link of the chain says, where things are kept, and what to do next."""
-    counted = show.counted(outcome.findings)
+    counted = "" if outcome.code is Exit.FAILED else show.counted(outcome.findings)
     out = [*head(session, "Result", f"links: {counted}" if counted else "")]
     if outcome.code is Exit.FAILED:
         out += [Line("It did not work, and was taken back. What happened:"), Line()]
@@ -120,14 +122,15 @@ def result_lines(session: GuidedSession, outcome: Outcome, plan: Plan) -> list[L
         kept = [c.path for c in plan.files if c.path.startswith(paths.OWN + "/") and c.after is not None]
         if kept:
             out += [Line(), Line(f"Saved for a replay: {', '.join(kept)}")]
-        out += _next(session)
+        out += _next(session, any(finding.state is State.BROKEN for finding in outcome.findings))
     if outcome.id:
         out.append(Line(f"To put the files back: {command(session, f'undo {outcome.id}')}"))
     return out
 
 
-def _next(session: GuidedSession) -> list[Line]:
+def _next(session: GuidedSession, broken: bool) -> list[Line]:
     """What the person does after a success: on the host, the answers that a VM needs."""
+    first = "First mend what is broken above. Then" if broken else "Next"
     check = Line(f"To prove it again at any time: {command(session, 'check')}")
     if session.role is Role.CLIENT or "client_user" not in session.steps:
         return [Line(), check]
@@ -137,7 +140,7 @@ def _next(session: GuidedSession) -> list[Line]:
     addresses = reachable(session, _value(session, "listen", "addresses") or ())
     return [
         Line(),
-        Line("Next, in each VM: install nut-client and nutwizard, run nutwizard, and answer:"),
+        Line(f"{first}, in each VM: install nut-client and nutwizard, run nutwizard, and answer:"),
         Line(f"  server    {' or '.join(addresses) or 'the address of this host'}, port {port}"),
         Line(f"  UPS name  {_value(session, 'driver', 'ups') or ''}"),
         Line(f"  user      {_value(session, 'client_user', 'name') or ''}"),

@@ -15,6 +15,8 @@ from nutwizard.prompts.layout import Line, Tone, lines_of, paint
 _ORDER = (State.BROKEN, State.WAITING, State.UNKNOWN, State.PROVEN, State.NOT_APPLICABLE)
 _TONES = {"+": Tone.ADDED, "-": Tone.REMOVED}
 _INDENT = " " * 10
+#: Seconds, and the word for them.
+_SPANS = ((365 * 86400, "year"), (30 * 86400, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
 
 
 class Record(Protocol):
@@ -32,6 +34,8 @@ class Record(Protocol):
     def paths(self) -> Sequence[str]: ...
     @property
     def size(self) -> int: ...
+    @property
+    def forgotten(self) -> bool: ...
 
 
 def wants_color(stream: TextIO, environ: Mapping[str, str]) -> bool:
@@ -120,15 +124,32 @@ def counted(findings: Iterable[Finding]) -> str:
     return ", ".join(f"{states.count(state)} {state}" for state in _ORDER if state in states)
 
 
-def history_text(records: Iterable[Record]) -> str:
-    """The transactions, one line each with the files below it."""
+def history_text(records: Iterable[Record], now: float | None = None) -> str:
+    """The transactions, one line each with the files below it. `now`: seconds since the epoch."""
+    now = time.time() if now is None else now
     out: list[Line] = []
     for record in records:
         began = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.started))
-        kept = f"{-(-record.size // 1024)} KiB"
-        out.append(Line(f"{record.id:>4}  {began}  {record.state:<12} {kept:>8}  {record.command}"))
+        state = f"{record.state}, forgotten" if record.forgotten else record.state
+        words = (f"{record.id:>4}", began, f"{age(now - record.started):<14}", f"{state:<11}")
+        out.append(Line("  ".join([*words, f"{_bytes(record.size):>9}", record.command])))
         out += [Line(f"      {path}") for path in record.paths]
     return paint(lines_of(out or [Line("No transaction yet: nutwizard has changed nothing here.")]), False)
+
+
+def age(seconds: float) -> str:
+    """How long ago, as a person says it; "in the future" where the clock was set back since."""
+    if seconds < -60:
+        return "in the future"
+    for size, word in _SPANS:
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {word}{'s' * (count != 1)} ago"
+    return "just now"
+
+
+def _bytes(size: int) -> str:
+    return f"{size} bytes" if size < 1024 else f"{-(-size // 1024)} KiB"
 
 
 def _finding(finding: Finding, most: int | None = None) -> list[Line]:

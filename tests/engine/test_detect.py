@@ -261,6 +261,13 @@ ActiveState=active
 UnitFileState=enabled
 ActiveEnterTimestamp=@1700000000
 
+Id=nut.target
+Names=nut.target
+LoadState=loaded
+ActiveState=active
+UnitFileState=disabled
+ActiveEnterTimestamp=@1700000000
+
 Id=nut-server.service
 Names=nut-server.service
 LoadState=masked
@@ -292,22 +299,26 @@ def test_units(tmp_path: Path) -> None:
         "nut-driver-enumerator.path": UnitFact(
             "nut-driver-enumerator.path", "loaded", "active", "enabled", 1700000000.0
         ),
+        "nut.target": UnitFact("nut.target", "loaded", "active", "disabled", 1700000000.0),
         "nut-server.service": UnitFact("nut-server.service", "masked", "inactive", "masked"),
         "nut-monitor.service": UnitFact("nut-monitor.service", "loaded", "activating", "disabled"),
     }
     [asked] = [line for line in host.ran if "show" in line]  # one call for all
-    assert asked.split()[-6:] == list(facts.units)
+    assert asked.split()[-7:] == list(facts.units)
     assert "--timestamp=unix" in asked
     monitor, server = facts.unit("nut-monitor.service"), facts.unit("nut-server.service")
     assert (monitor.present, server.present) == (True, False)
     assert not server.running
 
 
+CLIENT_UNITS = ("nut.target", "nut-monitor.service")
+
+
 def test_units_of_a_client(tmp_path: Path) -> None:
-    block = SHOW[SHOW.index("Id=nut-monitor") :]
+    block = "\n".join(SHOW[SHOW.index(f"Id={name}") :].partition("\n\n")[0] + "\n" for name in CLIENT_UNITS)
     host = Scripted(tmp_path, {"/usr/bin/systemctl show": Completed(0, out=block)})
-    assert list(facts_of(host, Role.CLIENT).units) == ["nut-monitor.service"]
-    assert host.ran[-1].endswith(" nut-monitor.service")
+    assert list(facts_of(host, Role.CLIENT).units) == list(CLIENT_UNITS)
+    assert host.ran[-1].endswith(" nut.target nut-monitor.service")
 
 
 def test_no_systemd(tmp_path: Path) -> None:

@@ -26,9 +26,10 @@ from nutwizard.core.links import (
     Target,
 )
 from nutwizard.core.secret import Secret
+from nutwizard.engine.causes import CAUSES
 from nutwizard.engine.machine import LiveHost, OfflineHost
 from nutwizard.engine.nut_client import Limits, open_client
-from nutwizard.engine.probe import CAUSES, NO_DATA, Prover
+from nutwizard.engine.probe import NO_DATA, Prover
 from tests.engine.test_nut_client import VER, fake_server, says, script
 from tests.support.real_nut import ON_LINE, USERS, RelocatedNut, free_port, require_nut
 
@@ -133,6 +134,13 @@ def test_no_fresh_data(nut: RelocatedNut, ups: str, cause: str) -> None:
     assert "nutwizard step driver" in found[3].fix
     alone = one(DriverData(server_of(nut), ups))
     assert (alone.state, alone.cause, alone.fix) == (BROKEN, cause, found[3].fix)
+
+
+def test_a_driver_that_ended_at_a_line_of_its_section(nut: RelocatedNut) -> None:
+    ended = "usbhid-ups has no chargedelay and ends at it"
+    found = one(DriverData(server_of(nut), "ghost", ended=ended))
+    assert (found.state, found.cause, found.fix) == (BROKEN, ended, "nutwizard step driver")
+    assert one(DriverData(server_of(nut), "frozen", ended=ended)).cause == "the data is stale"
 
 
 def test_refused() -> None:
@@ -247,7 +255,7 @@ def test_listening(nut: RelocatedNut) -> None:
     assert found.state is PROVEN
     assert found.evidence.startswith("answers: Network UPS Tools upsd ")
     found = one(Listens(Server("127.0.0.1", free_port())))
-    assert (found.state, found.cause) == (BROKEN, CAUSES_BY_NAME["ConnectRefused"])
+    assert (found.state, found.cause) == (BROKEN, "refused: upsd does not run, or not on this address")
 
 
 CAUSES_BY_NAME: Mapping[str, str] = {kind.__name__: cause for kind, (cause, _) in CAUSES.items()}

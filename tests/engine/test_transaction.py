@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -479,6 +480,12 @@ def test_no_secret_in_what_is_said(root: str) -> None:
     assert SECRET not in repr((plan, outcome, told))
 
 
+def chattr(change: str, path: str) -> None:
+    done = subprocess.run(["chattr", change, path], timeout=10, capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no such attributes here: {done.stderr!r}")
+
+
 class TestPreflight:
     """Refused by name before the first write."""
 
@@ -503,18 +510,51 @@ class TestPreflight:
 
     def test_hard_links(self, root: str) -> None:
         os.link(f"{root}{NUT_CONF}", f"{root}/etc/nut/twin")
-        assert "2 hard links" in self.refused(root, change(NUT_CONF, BEFORE[NUT_CONF], (b"x", NUT)))
+        assert f"{NUT_CONF} has 2 hard links" in self.refused(
+            root, change(NUT_CONF, BEFORE[NUT_CONF], (b"x", NUT))
+        )
 
     def test_larger_than_a_mebibyte(self, root: str) -> None:
         os.truncate(f"{root}{NUT_CONF}", (1 << 20) + 1)
-        assert "more than 1 MiB" in self.refused(root, change(NUT_CONF, BEFORE[NUT_CONF], (b"x", NUT)))
+        assert f"{NUT_CONF} has 1048577 bytes, more than 1 MiB" in self.refused(
+            root, change(NUT_CONF, BEFORE[NUT_CONF], (b"x", NUT))
+        )
 
     def test_foreign_owner_unless_a_rule_mends_it(self, root: str) -> None:
         bob = Owner("bob", "nut", 0o640)
         os.chown(f"{root}{NUT_CONF}", 4800, 4712)
-        assert "belongs to bob" in self.refused(root, change(NUT_CONF, (b"MODE=none\n", bob), (b"x", bob)))
+        assert f"{NUT_CONF} belongs to bob" in self.refused(
+            root, change(NUT_CONF, (b"MODE=none\n", bob), (b"x", bob))
+        )
         mended = change(NUT_CONF, (b"MODE=none\n", bob), (b"x", NUT))
         assert apply(OfflineHost(root), plan_of(mended), prove=nothing).code == Exit.DONE
+
+    @pytest.mark.parametrize(("letter", "word"), [("i", "immutable"), ("a", "append-only")])
+    @pytest.mark.parametrize("path", [NUT_CONF, "/etc/nut", "/var/lib"])
+    def test_attributes_that_stop_even_root(self, root: str, letter: str, word: str, path: str) -> None:
+        chattr(f"+{letter}", root + path)
+        try:
+            text = self.refused(root, *whole_plan().files)
+        finally:
+            chattr(f"-{letter}", root + path)
+        assert f"{path} has the attribute {word}: " in text
+        assert f"chattr -{letter}" in text
+        assert text.count(word) == 1
+
+    @pytest.mark.parametrize("path", ["/etc/nut", "/var/lib"])
+    def test_a_mount_that_is_read_only(self, root: str, path: str) -> None:
+        where = root + path
+        try:
+            subprocess.run(["mount", "--bind", where, where], check=True, timeout=10, capture_output=True)
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"no mount here: {error.stderr!r}")
+        try:
+            remount = ["mount", "-o", "remount,ro,bind", where]
+            subprocess.run(remount, check=True, timeout=10, capture_output=True)
+            text = self.refused(root, *whole_plan().files)
+        finally:
+            subprocess.run(["umount", where], check=True, timeout=10)
+        assert text.count(f"{path}: the file system is mounted read-only at {where}: ") == 1
 
     def test_missing_folder(self, root: str) -> None:
         assert "the folder /etc/none is missing" in self.refused(
@@ -537,7 +577,9 @@ class TestPreflight:
         assert "has room for 3" in text
 
     def test_uncounted_inodes_are_no_lack(self, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        btrfs = SimpleNamespace(f_bavail=1 << 20, f_frsize=4096, f_favail=0, f_files=0)
+        btrfs = SimpleNamespace(
+            f_blocks=1 << 20, f_bavail=1 << 20, f_frsize=4096, f_favail=0, f_files=0, f_flag=0
+        )
         monkeypatch.setattr(os, "statvfs", lambda path: btrfs)
         assert apply(OfflineHost(root), whole_plan(), prove=nothing).code == Exit.DONE
 

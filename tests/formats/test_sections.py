@@ -83,7 +83,7 @@ def test_users_that_NUT_mixes_up_are_not_edited(name: str) -> None:
     with pytest.raises(AmbiguousSection, match=told):
         document.rename(name, "new")
     with pytest.raises(AmbiguousSection, match=told):
-        document.comment_out_section(name)
+        document.comment_out(name)
     assert document.to_bytes() == TWICE
 
 
@@ -175,7 +175,7 @@ def test_rename_and_comment_out() -> None:
     assert document.to_bytes() == UPS.replace(b"[apc]", b"[cellar]")
     with pytest.raises(ValueError, match="already"):
         document.rename("cellar", "b")
-    document.comment_out_section("b")
+    document.comment_out("b")
     assert document.to_bytes().endswith(b"#[b]\n#  driver = x\n")
     with pytest.raises(UnknownSection):
         document.set("b", "driver", "y")

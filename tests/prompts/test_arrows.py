@@ -134,6 +134,7 @@ def test_a_whole_run(terminal: Terminal) -> None:
     terminal.until("What now?", "w" + ENTER)
     terminal.until("Write this now?", "y")
     terminal.until("Result")
+    terminal.until("-- Enter for more", ENTER)
     terminal.until("To put the files back: nutwizard --practice undo 7")
     answers = {"ups": "home", "driver": "dummy-ups", "offdelay": 30, "ondelay": 40,
                "addresses": ["192.168.1.107", "fd00::1"]}  # fmt: skip

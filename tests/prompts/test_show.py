@@ -27,6 +27,7 @@ class Record:
     command: str = "apply host.yaml"
     paths: tuple[str, ...] = ("/etc/nut/ups.conf",)
     size: int = 4097
+    forgotten: bool = False
 
 
 def users(password: str) -> bytes:
@@ -125,8 +126,19 @@ def test_history() -> None:
     text = show.history_text([Record(command="apply \x1b]0;x")])
     assert "3  2023-11-1" in text
     assert "5 KiB  apply \\x1b]0;x" in text
+    assert "  3 days ago  " in show.history_text([Record()], 1_700_000_000.0 + 3.9 * 86400)
+    assert "committed, forgotten  700 bytes" in show.history_text([Record(size=700, forgotten=True)])
     assert "      /etc/nut/ups.conf\n" in text
     assert "changed nothing" in show.history_text([])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(-3600, "in the future"), (-2, "just now"), (59, "just now"), (60, "1 minute ago"), (7199, "1 hour ago"),
+     (3 * 86400, "3 days ago"), (65 * 86400, "2 months ago"), (800 * 86400, "2 years ago")],
+)  # fmt: skip
+def test_age(seconds: float, words: str) -> None:
+    assert show.age(seconds) == words
 
 
 class Terminal(io.StringIO):
