@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nutwizard.core.facts import Owner, Role
 from nutwizard.core.links import Finding, State
-from nutwizard.core.plan import NOTHING, FileChange, Plan
+from nutwizard.core.plan import FileChange, Plan
 from nutwizard.formats.redact import diff
 
 if TYPE_CHECKING:
@@ -21,23 +21,8 @@ def plan(found: Plan, *, practice: bool) -> str:
     return _text(_plan(found) | {"practice": practice})
 
 
-def nothing(found: Plan, *, practice: bool) -> str:
-    """An apply that had nothing to do: the keys of `outcome`."""
-    return _text(
-        {
-            "code": 0,
-            "text": NOTHING,
-            "transaction": None,
-            "notes": [],
-            "links": [],
-            "plan": _plan(found),
-            "practice": practice,
-        }
-    )
-
-
 def outcome(found: Plan, done: Outcome, *, practice: bool) -> str:
-    """`code`, `text`, `transaction`, `notes`, `links`, `plan`."""
+    """`code`, `text`, `transaction`, `notes`, `links`, `plan`, `practice`."""
     return _text(
         {
             "code": int(done.code),

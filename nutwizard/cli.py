@@ -1,6 +1,4 @@
-"""The command line: parse, dispatch, and turn errors into sentences and exit codes. Front ends are imported
-late.
-"""
+"""The command line: parse, dispatch (front ends are imported late), errors as sentences and exit codes."""
 
 from __future__ import annotations
 
@@ -85,9 +83,7 @@ def _command(commands: argparse._SubParsersAction[_Parser], name: str, text: str
 
 
 def _options(to: argparse.ArgumentParser, *, after: bool) -> None:
-    """The common options. After the command a default would overwrite what stood before it: it is
-    suppressed there.
-    """
+    """The common options. After the command none has a default: it would overwrite what stood before it."""
     absent = argparse.SUPPRESS
     to.add_argument(
         "--root", metavar="DIR", default=absent if after else "/", help="work on the files below DIR"

@@ -1,4 +1,4 @@
-"""The commands that never ask: plan, apply, check, undo, history, recover."""
+"""The commands that never ask: plan, apply, check, undo, history, forget, recover."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from nutwizard.engine import aftermath
 from nutwizard.engine.store import Store
 
 if TYPE_CHECKING:
+    from nutwizard.core.answers import AnswersSet
     from nutwizard.core.plan import Plan
+    from nutwizard.engine.host import Host
     from nutwizard.engine.outcome import Outcome
     from nutwizard.engine.session import Session
 
 
 def plan(args: argparse.Namespace) -> Exit:
     """Show what a replay would change."""
-    named = opening.named_answers(args.answers, Role(args.role) if args.role else None)
-    assert named.role is not None
-    args.role = named.role.value
+    named, role = _replay(args)
     host, sources = opening.open_host(args)
     opening.read_only(host)
-    found = opening.open_session(host, sources, named.role, named=named).plan()
+    found = opening.open_session(host, sources, role, named=named).plan()
     if args.json:
         from nutwizard import as_json
 
@@ -39,24 +39,23 @@ def plan(args: argparse.Namespace) -> Exit:
 
 def apply(args: argparse.Namespace) -> Exit:
     """Replay an answers file; with --ask, ask some steps first."""
-    named = opening.named_answers(args.answers, Role(args.role) if args.role else None)
-    assert named.role is not None
-    args.role = named.role.value
+    named, role = _replay(args)
     host, sources = opening.open_host(args)
     opening.writing(host)
     if args.ask is not None:
         from nutwizard import dialogue
 
         return dialogue.ask_some(args, host, sources, named)
-    session = opening.open_session(host, sources, named.role, named=named)
+    session = opening.open_session(host, sources, role, named=named)
     found = session.plan()
     if not args.json:
         _print(_plan_text(found))
     if found.empty:
         if args.json:
             from nutwizard import as_json
+            from nutwizard.engine.outcome import Outcome
 
-            _print(as_json.nothing(found, practice=session.practice))
+            _print(as_json.outcome(found, Outcome(Exit.DONE, NOTHING), practice=session.practice))
         return Exit.DONE
     outcome = session.apply(opening.say)
     _report(args, session, found, outcome)
@@ -99,7 +98,7 @@ def undo(args: argparse.Namespace) -> Exit:
     _print(_plan_text(found))
     facts = facts_for(host, sources, found.role)
     outcome = carry_out(host, facts, found, report=opening.say, command="undo", undoes=number)
-    _say_outcome(args, outcome)
+    _say_outcome(args, outcome, found)
     aftermath.told(host)
     return outcome.code
 
@@ -107,7 +106,7 @@ def undo(args: argparse.Namespace) -> Exit:
 def history(args: argparse.Namespace) -> Exit:
     """List the transactions."""
     host, _ = opening.open_host(args)
-    _may_read(host.may_write())
+    _needs_root(host)
     opening.read_only(host)
     records = Store(host).records()
     if args.json:
@@ -135,7 +134,7 @@ def forget(args: argparse.Namespace) -> Exit:
 def recover(args: argparse.Namespace) -> Exit:
     """Finish or undo what an interrupted run left, and nothing else."""
     host, _ = opening.open_host(args)
-    _may_read(host.may_write())
+    _needs_root(host)
     from nutwizard.engine.recovery import recover as run
 
     done = run(host, Store(host), opening.say, booting=args.boot)
@@ -143,9 +142,17 @@ def recover(args: argparse.Namespace) -> Exit:
     return Exit.DONE
 
 
-def _may_read(allowed: bool) -> None:
-    if not allowed:
-        raise NeedsRoot("The history can be read by root only.", "Run it as root: sudo nutwizard ...")
+def _replay(args: argparse.Namespace) -> tuple[AnswersSet, Role]:
+    """The answers file of the command line; its role is that of everything that follows."""
+    named = opening.named_answers(args.answers, Role(args.role) if args.role else None)
+    assert named.role is not None
+    args.role = named.role.value
+    return named, named.role
+
+
+def _needs_root(host: Host) -> None:
+    if not host.may_write():
+        raise NeedsRoot("The history can be read by root only.")
 
 
 def _plan_text(found: Plan) -> str:
@@ -168,17 +175,17 @@ def _report(args: argparse.Namespace, session: Session, found: Plan, outcome: Ou
 
     if outcome.findings:
         _print(findings_text(outcome.findings))
-    _say_outcome(args, outcome)
+    _say_outcome(args, outcome, found)
     if session.practice:
         _print(PRACTICE)
 
 
-def _say_outcome(args: argparse.Namespace, outcome: Outcome) -> None:
+def _say_outcome(args: argparse.Namespace, outcome: Outcome, found: Plan) -> None:
     from nutwizard.formats.safe import safe_text
 
     for text in (*outcome.notes, outcome.text):
         _print(safe_text(text))
-    if outcome.id and outcome.code == Exit.DONE:
+    if outcome.id and found.files and outcome.code == Exit.DONE:
         where = " --practice" if args.practice else f" --root {args.root}" if args.root != "/" else ""
         _print(f"To put the files back: nutwizard{where} undo {outcome.id}")
     sys.stdout.flush()

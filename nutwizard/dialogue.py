@@ -18,9 +18,7 @@ from nutwizard.prompts.asker import Asker, make_asker
 
 
 def guided(args: argparse.Namespace) -> Exit:
-    """The guided run for this machine. Without root or NUT the practice machine is offered, never taken by
-    itself.
-    """
+    """The guided run for this machine. Without root or NUT the practice machine is offered, never taken."""
     asker = _asker(args)
     try:
         return _guided(args, asker)

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 def open_host(args: argparse.Namespace, *, quiet: bool = False) -> tuple[Host, Sources]:
     """The host that the options name, and what it knows about itself.
 
-    Which host it is, when not the live one, is said - but for `quiet`, where a dialogue says it on its
-    screens.
+    A host other than the live one is named to the person, but for `quiet`: a dialogue does so on its screens.
     """
     from nutwizard.engine.sources import MachineSources
 
@@ -39,7 +38,7 @@ def open_host(args: argparse.Namespace, *, quiet: bool = False) -> tuple[Host, S
         if args.json:
             say(PRACTICE)
         elif not quiet:
-            sys.stdout.write(f"{PRACTICE}\n")
+            write(sys.stdout, PRACTICE)
         try:
             practice = PracticeHost.open(None, Role(args.role or "host"))
         except OSError as error:
@@ -98,7 +97,7 @@ def _tell_lost(host: Host) -> None:
 def writing(host: Host) -> None:
     """A command that writes first mends what an interrupted one left, and says so. Raises NeedsRoot."""
     if not host.may_write():
-        raise NeedsRoot(f"Only root may change {host.label}.", "Run it as root: sudo nutwizard ...")
+        raise NeedsRoot(f"Only root may change {host.label}.")
     from nutwizard.engine.recovery import recover
 
     done = recover(host, Store(host), say)
@@ -108,9 +107,7 @@ def writing(host: Host) -> None:
 
 
 def named_answers(path: str, wanted: Role | None) -> AnswersSet:
-    """The answers file of the command line. Raises AnswersError, and UsageError when it is for the other
-    role.
-    """
+    """The answers file of the command line. Raises AnswersError; UsageError when it is for another role."""
     from nutwizard.engine.answers_file import read_answers
 
     found = read_answers(path, {role: registry.steps_of(role) for role in Role})
@@ -143,7 +140,7 @@ def open_session(
     from nutwizard.engine.session import Session
 
     if host.door is Door.LIVE and not host.may_write():
-        raise NeedsRoot("NUT's files can be read by root only.", "Run it as root: sudo nutwizard ...")
+        raise NeedsRoot("NUT's files can be read by root only.")
     saved = read_saved(host, {each: registry.steps_of(each) for each in Role}, role)
     session = Session(host, sources, role, named=named, saved=saved, save=save, only=only)
     session.require_nut()

@@ -27,9 +27,7 @@ OURS = b"# upssched-cmd - written by nutwizard"
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Events that run the script; whether logged-in users are told; whether the script is ours or the
-    user's own.
-    """
+    """`events` run the script; `wall`: logged-in users are told; `script`: ours, or keep what is there."""
 
     events: tuple[str, ...] = setting(FieldKind.CHOICES, "events")
     wall: bool = setting(FieldKind.BOOLEAN, "tell logged-in users")
@@ -126,9 +124,7 @@ def _edit_flags(document: NutFile, events: tuple[str, ...]) -> None:
 
 
 def _edit_upssched(draft: Draft, site: Site, events: tuple[str, ...], systems: set[str]) -> None:
-    """A stock file, which has no AT line, is replaced as in the guide; one with AT lines is edited in
-    place.
-    """
+    """A stock file, which has no AT line, is replaced as in the guide; one with AT lines is edited."""
     document = draft.nut(paths.UPSSCHED_CONF)
     if not document.entries("AT"):
         if events:
@@ -152,9 +148,7 @@ def _edit_upssched(draft: Draft, site: Site, events: tuple[str, ...], systems: s
 
 
 def _edit_heads(document: NutFile) -> None:
-    """CMDSCRIPT where there is none; PIPEFN and LOCKFN in /run/nut. Behind the first AT none of them works
-    (measured).
-    """
+    """CMDSCRIPT where there is none; PIPEFN and LOCKFN in /run/nut. Below an AT none works (measured)."""
     first = document.entries("AT")[0]
     for name, path in (("CMDSCRIPT", paths.UPSSCHED_CMD), ("PIPEFN", PIPEFN), ("LOCKFN", LOCKFN)):
         lines = [entry for entry in document.entries(name) if entry.args]

@@ -14,14 +14,12 @@ from nutwizard.core.facts import Role
 from nutwizard.core.fields import FieldKind, setting
 from nutwizard.core.links import Link, LinkId, Rights
 from nutwizard.core.secret import Secret
-from nutwizard.core.server import is_administrator, role_words, upsmon_right
+from nutwizard.core.server import PRIMARY, SECONDARY, is_administrator, is_secondary, role_words, upsmon_right
 from nutwizard.core.site import Site
 from nutwizard.core.step import Step, View
 from nutwizard.formats.sections import SectionFile
 
 GUIDE_NAME = "upsmonclient"
-PRIMARY = ("master", "primary")
-SECONDARY = ("slave", "secondary")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ class ClientUser(Step[Answers]):
             users.add(answers.name, [("password", answers.password.reveal()), ("upsmon", word)])
         else:
             users.set(answers.name, "password", answers.password.reveal())
-            if upsmon_right(users, answers.name) not in _understood(view.facts.nut.version):
+            if not is_secondary(upsmon_right(users, answers.name), view.facts.nut.version):
                 users.set(answers.name, "upsmon", word)
         draft.readable_by_nut(paths.UPSD_USERS)
 
@@ -109,10 +107,6 @@ class ClientUser(Step[Answers]):
             Link(LinkId.LOGIN, f"user {name} for the VMs", Rights(name, _wrong(users, name, view)), self.name)
             for name in names
         )
-
-
-def _understood(version: tuple[int, ...]) -> tuple[str, ...]:
-    return tuple({"slave", role_words(version)[1]})
 
 
 def _generated() -> Proposed:
@@ -138,7 +132,7 @@ def _wrong(users: SectionFile, name: str, view: View) -> str:
         return f"{name} has no password: NUT lets nobody in without one"
     if problem := checks.password(value):
         return f"the password of {name} cannot work over the network: {problem}"
-    if upsmon_right(users, name) not in _understood(view.facts.nut.version):
+    if not is_secondary(upsmon_right(users, name), view.facts.nut.version):
         return f"NUT {view.facts.nut.text} does not know the right {upsmon_right(users, name)} of {name}"
     return ""
 

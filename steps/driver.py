@@ -9,7 +9,7 @@ from typing import Any
 from nutwizard.core import checks, paths
 from nutwizard.core.answers import Origin, Proposed
 from nutwizard.core.draft import Draft
-from nutwizard.core.drivers import DELAYS, is_down, options_of, refused
+from nutwizard.core.drivers import DELAYS, options_of, refused, untried
 from nutwizard.core.errors import Problem
 from nutwizard.core.facts import Facts, Role, UsbUps
 from nutwizard.core.fields import Choice, FieldKind, setting
@@ -31,9 +31,7 @@ BLAZER = ("blazer_usb", "blazer_ser")
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The section of the UPS. Delays in seconds (blazer's ondelay: minutes), lowbatt in per cent; None: not
-    written.
-    """
+    """The section of the UPS. Delays in s (blazer's ondelay: minutes), lowbatt in per cent; None: no line."""
 
     ups: str = setting(FieldKind.TEXT, "UPS name", check=checks.ups_name)
     driver: str = setting(FieldKind.TEXT, "driver", check=checks.driver_name)
@@ -211,8 +209,8 @@ def _put(document: SectionFile, section: str, key: str, value: str | None) -> No
 
 
 def _ends_at(view: View, document: SectionFile, answers: Answers) -> tuple[str, ...]:
-    """The lines that end the driver. Those of one that runs are its own business: it has taken them."""
-    if document.get(answers.ups, "driver") == answers.driver and not is_down(view.facts, answers.ups):
+    """The lines that end the driver. One that runs on the file has taken them all."""
+    if document.get(answers.ups, "driver") == answers.driver and not untried(view.facts, answers.ups):
         return ()
     return refused(view.facts, answers.driver, document.values(answers.ups))
 
@@ -220,7 +218,7 @@ def _ends_at(view: View, document: SectionFile, answers: Answers) -> tuple[str, 
 def _ended(facts: Facts, document: SectionFile, name: str) -> str:
     """Why a driver that does not run has ended, where its section tells; else ""."""
     driver = document.get(name, "driver") or ""
-    found = refused(facts, driver, document.values(name)) if is_down(facts, name) else ()
+    found = refused(facts, driver, document.values(name)) if untried(facts, name) else ()
     return f"{driver} has no {' and no '.join(found)} and ends at it" if found else ""
 
 

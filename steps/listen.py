@@ -17,6 +17,7 @@ from nutwizard.core.server import (
     FIRST_LINE_DECIDES,
     LOOPBACK,
     WILDCARDS,
+    listen_line,
     listen_lines,
     local_address,
 )
@@ -137,24 +138,24 @@ def _family(address: str) -> int:
 
 
 def _clash(addresses: Iterable[str], version: tuple[int, ...]) -> tuple[str, str] | None:
-    """A wildcard and what cannot share its port: a specific address of its family; before 2.8.1 another
-    wildcard.
+    """A wildcard and what cannot share its port: an address of its family; up to 2.8.0 another wildcard, and
+    beside `::`, which takes IPv4 too there (measured), any address.
     """
     given = list(dict.fromkeys(addresses))
+    before = version < FIRST_LINE_DECIDES
     for wildcard in (a for a in given if a in WILDCARDS):
         for other in given:
-            both = other in WILDCARDS and other != wildcard and version < FIRST_LINE_DECIDES
-            if both or (other not in WILDCARDS and _family(other) == _family(wildcard)):
+            both = other in WILDCARDS and other != wildcard and before
+            taken = _family(other) == _family(wildcard) or (wildcard.startswith("::") and before)
+            if both or (other not in WILDCARDS and taken):
                 return wildcard, other
     return None
 
 
 def _ordered(answers: Answers, version: tuple[int, ...]) -> list[tuple[str, int]]:
-    """The lines to write: loopback added where the host's own upsmon needs it, and put where its version
-    decides.
+    """The lines to write: loopback added where the host's own upsmon needs it, and in the place that decides.
 
-    Up to 2.8.0 upsd ends when the last line cannot be bound, from 2.8.1 on when the first cannot: loopback
-    always can.
+    upsd ends when the last line (from 2.8.1 on: the first) cannot be bound; loopback always can be.
     """
     addresses = list(dict.fromkeys(answers.addresses))
     if not any(a in WILDCARDS or a in LOOPBACK for a in addresses):
@@ -166,9 +167,7 @@ def _ordered(answers: Answers, version: tuple[int, ...]) -> list[tuple[str, int]
 
 
 def _rewrite(document: NutFile, wanted: list[tuple[str, int]]) -> None:
-    """Lines that no longer hold become comments in their place, as in the guide; missing ones come after
-    them.
-    """
+    """Lines that no longer hold become comments in place, as in the guide; new ones come behind."""
     entries = document.entries("LISTEN")
     if entries and listen_lines(document) == wanted:
         return
@@ -189,9 +188,7 @@ def _kept(entries: list[Entry], wanted: list[tuple[str, int]]) -> dict[tuple[str
     """The lines that may stay: the first of the wanted ones, in their order, so that the rest can follow."""
     kept: dict[tuple[str, int], Entry] = {}
     for entry in entries:
-        args = entry.args
-        port = int(args[1]) if len(args) > 1 and args[1].isdigit() else NUT_PORT
-        line = (args[0], port) if args else ("", 0)
+        line = listen_line(entry.args) if entry.args else ("", 0)
         if wanted[len(kept) : len(kept) + 1] == [line]:
             kept[line] = entry
     return kept

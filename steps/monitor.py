@@ -14,13 +14,19 @@ from nutwizard.core.facts import Role
 from nutwizard.core.fields import FieldKind, setting
 from nutwizard.core.links import Link, LinkId, LoggedIn, Login, Reachable, Rights, Server
 from nutwizard.core.secret import Secret
-from nutwizard.core.server import is_primary, listen_lines, local_address, role_words, upsmon_right
+from nutwizard.core.server import (
+    PRIMARY,
+    is_primary,
+    is_secondary,
+    listen_lines,
+    local_address,
+    role_words,
+    upsmon_right,
+)
 from nutwizard.core.site import NUT_PORT, Site, system_word
 from nutwizard.core.step import Step, View
 from nutwizard.core.upsmon import SHUTDOWNCMD, UPSSCHED, Monitor, append_block, local_primary, monitors
 from nutwizard.formats.nutfile import NutFile
-
-PRIMARY = ("master", "primary")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +188,7 @@ def _own(view: View) -> Monitor | None:
 
 
 def _local(document: NutFile, view: View) -> Monitor | None:
-    """The MONITOR line for this host's UPS: by its name, by its old name, else the only local one for no
-    known UPS.
-    """
+    """The MONITOR line for this host's UPS: by its name, its old name, else the only one for no known UPS."""
     own = [m for m in monitors(document) if m.local]
     for name in (view.site.ups, view.site.renamed):
         same = [m for m in own if name and m.ups == name]
@@ -234,7 +238,7 @@ def _edit_line(document: NutFile, line: Monitor, args: tuple[str, ...], view: Vi
     version = view.facts.nut.version
     power = line.entry.args[1] if line.entry.args[1] != "0" else "1"
     primary = is_primary(args[5], version)
-    understood = line.word.lower() in ("slave", role_words(version)[1]) or is_primary(line.word, version)
+    understood = is_secondary(line.word, version) or is_primary(line.word, version)
     word = line.word if understood and is_primary(line.word, version) == primary else args[5]
     wanted = (*args[:2], power, *args[3:5], word, *line.entry.args[5:])
     if line.entry.words != wanted:
@@ -242,9 +246,7 @@ def _edit_line(document: NutFile, line: Monitor, args: tuple[str, ...], view: Vi
 
 
 def _complete(draft: Draft, document: NutFile, view: View) -> None:
-    """What a hand-made file may lack: a SHUTDOWNCMD, upssched as NOTIFYCMD below it, the flag for the UPS's
-    power-off.
-    """
+    """What a hand-made file may lack: SHUTDOWNCMD, upssched as NOTIFYCMD, and on a host POWERDOWNFLAG."""
     shutdown = document.get("SHUTDOWNCMD") or document.set("SHUTDOWNCMD", SHUTDOWNCMD)
     notify = document.get("NOTIFYCMD")
     wanted = view.facts.nut.upssched or UPSSCHED

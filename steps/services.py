@@ -19,14 +19,11 @@ from nutwizard.core.units import (
     driver_unit,
 )
 
-#: A change of these is read by the unit at start only (upsd.conf's LISTEN, upsmon.conf's SHUTDOWNCMD), or
-#: safest so.
+#: A change of these is read at the unit's start only (LISTEN, SHUTDOWNCMD), or most safely then.
 READS = {
     SERVER: (paths.NUT_CONF, paths.UPS_CONF, paths.UPSD_CONF, paths.UPSD_USERS),
     MONITOR: (paths.NUT_CONF, paths.UPSMON_CONF),
 }
-#: Timestamps of a unit have whole seconds.
-TICK = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +58,7 @@ class Services(Step[Answers]):
 
 
 def _drivers(draft: Draft, view: View) -> None:
-    """The drivers' units. The enumerator makes them from ups.conf; its path unit is held while the file is
-    written.
-    """
+    """The drivers' units, which the enumerator makes from ups.conf; its path unit is held meanwhile."""
     facts = view.facts
     made = facts.unit(ENUMERATOR).present
     unit = facts.unit(driver_unit(view.site.ups))
@@ -135,9 +130,7 @@ def _begin(unit: UnitFact) -> ActKind:
 
 def _older(unit: UnitFact, view: View, files: tuple[str, ...]) -> bool:
     """Whether the unit started before one of its files was last written."""
-    if unit.since is None:
-        return False
-    return any(view.facts.file(path).changed > unit.since + TICK for path in files)
+    return any(unit.older_than(view.facts.file(path).changed) for path in files)
 
 
 STEP = Services()

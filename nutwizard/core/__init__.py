@@ -1,3 +1,1 @@
-"""Values and pure functions: what is known, what was decided, what would change. Nothing here touches the
-machine.
-"""
+"""Values and pure functions: what is known, what was decided, what would change. No machine is touched."""

@@ -50,9 +50,7 @@ Section = Mapping[str, Given]
 
 @dataclass(frozen=True)
 class AnswersSet:
-    """The values of one answers file (or of one dialogue), typed, by step. `path` is "" when there is no
-    file.
-    """
+    """The typed values of one answers file, or of one dialogue (`path` is "" then), by step."""
 
     role: Role | None = None
     path: str = ""

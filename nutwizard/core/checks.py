@@ -1,6 +1,4 @@
-"""What is wrong with a name, an address or a text, as a sentence; None when nothing is. Whitelists, as NUT
-has them.
-"""
+"""What is wrong with a name, an address or a text, as a sentence; None when nothing is. By whitelists."""
 
 from __future__ import annotations
 
@@ -25,11 +23,9 @@ def ups_name(value: str) -> str | None:
 
 def driver_name(value: str) -> str | None:
     """A driver: the name of a program below /lib/nut."""
-    return (
-        None
-        if _DRIVER.fullmatch(value)
-        else "a driver is the name of a program in /lib/nut, such as usbhid-ups"
-    )
+    if _DRIVER.fullmatch(value):
+        return None
+    return "a driver is the name of a program in /lib/nut, such as usbhid-ups"
 
 
 def nut_text(value: str) -> str | None:
@@ -42,9 +38,7 @@ def nut_text(value: str) -> str | None:
 
 
 def user_name(value: str) -> str | None:
-    """A user of upsd.users: it travels over the network like the password, and stands in brackets in the
-    file.
-    """
+    """A user of upsd.users: sent over the network like its password, and in brackets in the file."""
     if not value:
         return "it is empty"
     if "]" in value:

@@ -13,8 +13,7 @@ from nutwizard.formats.nutfile import NutFile
 from nutwizard.formats.sections import SectionFile
 from nutwizard.formats.shellfile import ShellFile
 
-#: Order of writing: the mode first and the UPS last, so that no moment has MODE=none beside a filled
-#: ups.conf.
+#: Order of writing: nut.conf first, ups.conf last; at no moment stands MODE=none beside a filled ups.conf.
 RANKS = {
     paths.NUT_CONF: 10,
     paths.UPSD_USERS: 20,
@@ -27,8 +26,7 @@ RANKS = {
 COPY_RANK = 0
 OWN_RANK = 80
 
-#: What NUT's daemons, which run as user nut, need to read: Debian's own owner and mode (nut-client's
-#: postinst).
+#: For what NUT's daemons read as user nut: Debian's own owner and mode (nut-client's postinst).
 NUT_OWNER = Owner("root", "nut", 0o640)
 
 
@@ -67,8 +65,10 @@ class _Raw:
 
 
 class Draft:
-    """The files as they would be, and the acts. `step` is the step that is editing, for the plan's "which
-    steps"; `editing` the file whose document it asked for last, for the message when that fails.
+    """The files as they would be, and the acts.
+
+    `step`: the step that is editing, to be credited; `editing`: the file whose document it asked for last,
+    for the message when that fails.
     """
 
     def __init__(self, facts: Facts, role: Role) -> None:
@@ -107,9 +107,7 @@ class Draft:
         return self._entry(path).after
 
     def own(self, path: str, owner: Owner, why: str = "") -> None:
-        """Give the file this owner, group and mode; `why` is told in the plan where a file that exists
-        changes.
-        """
+        """Give the file this owner, group and mode. The plan tells `why` where the file is there already."""
         entry = self._entry(path)
         if (entry.owner or entry.fact.owner) != owner:
             entry.owner = owner
@@ -162,9 +160,7 @@ class Draft:
                 self._credit(entry)
 
     def plan(self) -> Plan:
-        """The draft minus the facts, in writing order, with a copy of each file's state before our first
-        change.
-        """
+        """The draft minus the facts, in writing order; each file is copied before our first change of it."""
         self.settle()
         changes = [change for path, entry in self._entries.items() if (change := _change(path, entry))]
         copies = [copy for change in changes if (copy := self._copy(change))]

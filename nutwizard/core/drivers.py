@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nutwizard.core.facts import DriverOptions, Facts
+from nutwizard.core.paths import UPS_CONF
 from nutwizard.core.units import ALL_DRIVERS, driver_unit
 
-#: The three variables by driver, as `DRIVER -L` printed them on NUT 2.7.4, 2.8.0 and 2.8.1: used where it
-#: cannot be asked.
+#: The three variables as `DRIVER -L` printed them (NUT 2.7.4, 2.8.0, 2.8.1), for where it cannot be asked.
 DELAYS = {
     "usbhid-ups": ("offdelay", "ondelay", "lowbatt"),
     "mge-shut": ("offdelay", "ondelay", "lowbatt"),
@@ -47,8 +47,8 @@ def refused(facts: Facts, driver: str, keys: Iterable[str]) -> tuple[str, ...]:
     return tuple(k for k in keys if k.lower() not in taken and not k.lower().startswith(_PREFIXES))
 
 
-def is_down(facts: Facts, ups: str) -> bool:
-    """Whether the driver of this UPS has a unit, and it does not run."""
+def untried(facts: Facts, ups: str) -> bool:
+    """Whether the driver of this UPS has a unit that does not run on ups.conf as it is: it may end at it."""
     unit = facts.unit(driver_unit(ups))
     unit = unit if unit.present else facts.unit(ALL_DRIVERS)
-    return unit.present and not unit.running
+    return unit.present and (not unit.running or unit.older_than(facts.file(UPS_CONF).changed))

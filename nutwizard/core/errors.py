@@ -106,3 +106,6 @@ class NeedsRoot(WizardError):
     """The command has to read or write what only root may."""
 
     code = Exit.NEEDS_ROOT
+
+    def __init__(self, text: str, hint: str = "Run it as root: sudo nutwizard ...") -> None:
+        super().__init__(text, hint)

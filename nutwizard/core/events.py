@@ -1,6 +1,4 @@
-"""upsmon's event types by NUT version, and the texts that the guide gives its ten. Source: nut's
-upsmon.conf(5).
-"""
+"""upsmon's event types by NUT version (upsmon.conf(5)), and the texts that the guide gives its ten."""
 
 from __future__ import annotations
 
@@ -22,8 +20,7 @@ SINCE: dict[tuple[int, ...], tuple[str, ...]] = {
 #: The three events that the guide gives an action.
 GUIDE_EVENTS = ("ONLINE", "ONBATT", "LOWBATT")
 
-#: NOTIFYMSG of the guide's customized block, in its order; %s is the UPS. The order is that of its
-#: NOTIFYFLAG lines too.
+#: NOTIFYMSG of the guide's customized block, in the order of its NOTIFYFLAG lines too; %s is the UPS.
 GUIDE_MESSAGES = {
     "ONLINE": "UPS %s: On line power.",
     "ONBATT": "UPS %s: On battery.",

@@ -1,6 +1,4 @@
-"""What is true on this machine now, read once. Frozen data; the costly parts are read when first asked,
-once.
-"""
+"""What is true on this machine now, as frozen data, read once; the costly parts when first asked."""
 
 from __future__ import annotations
 
@@ -45,9 +43,7 @@ class Role(StrEnum):
 
 
 class Door(StrEnum):
-    """Which host stands behind the door: the live machine, a folder with a machine's files, or the practice
-    machine.
-    """
+    """What stands behind the host: the live machine, a folder with a machine's files, a practice machine."""
 
     LIVE = "live"
     OFFLINE = "offline"
@@ -92,8 +88,7 @@ class FileFact:
 
     `kind`: "file", "missing", or what else stands there ("directory", "fifo", "device", "socket").
     `actual`: where a symlink leads, else the path itself. `changed`: modification time, seconds since the
-    epoch.
-    `links`: hard link count.
+    epoch. `links`: hard link count.
     """
 
     path: str
@@ -114,11 +109,13 @@ class FileFact:
         return self.kind != "missing"
 
 
+#: Timestamps of a unit have whole seconds.
+_TICK = 1.0
+
+
 @dataclass(frozen=True)
 class UnitFact:
-    """One systemd unit: LoadState, ActiveState, UnitFileState, and since when it is active (seconds since
-    the epoch).
-    """
+    """One systemd unit: LoadState, ActiveState, UnitFileState; `since`: active since (s since the epoch)."""
 
     name: str
     load: str = "not-found"
@@ -135,12 +132,14 @@ class UnitFact:
         """A driver that dies again and again is "activating" between its restarts: that is not running."""
         return self.active in ("active", "reloading")
 
+    def older_than(self, changed: float) -> bool:
+        """Whether it started before a file was written at that time."""
+        return self.since is not None and changed > self.since + _TICK
+
 
 @dataclass(frozen=True)
 class Nut:
-    """NUT as installed: `version` like (2, 8, 0), empty when NUT is missing; how that is known; Debian
-    packages.
-    """
+    """NUT as installed. `version`: like (2, 8, 0), empty when it is missing; `packages`: their versions."""
 
     version: tuple[int, ...] = ()
     known_from: str = ""
@@ -200,9 +199,7 @@ class UsbUps:
 
 @dataclass(frozen=True)
 class DriverOptions:
-    """What `DRIVER -L` lists: names of variables and flags that the driver accepts. `known` is False when
-    it cannot be asked.
-    """
+    """Variables and flags that a driver takes, by `DRIVER -L`. `known`: False when it cannot be asked."""
 
     known: bool
     names: frozenset[str] = frozenset()
@@ -247,7 +244,3 @@ class Facts:
 
     def unit(self, name: str) -> UnitFact:
         return self.units.get(name, UnitFact(name))
-
-    def at_least(self, *version: int) -> bool:
-        """Whether the installed NUT is this version or newer."""
-        return self.nut.version >= version

@@ -34,10 +34,9 @@ class Choice:
 
 @dataclass(frozen=True)
 class Spec:
-    """What a value may be. `low` and `high` bound an integer, in `unit`; `check` names what is wrong with a
-    text.
+    """What a value may be. `low` and `high` bound an integer, in `unit`.
 
-    `kept_in`: the file of its own that a secret is kept in beside saved answers.
+    `check` names what is wrong with a text. `kept_in`: the file that keeps a secret beside saved answers.
     """
 
     kind: FieldKind
@@ -68,9 +67,7 @@ class Field:
     spec: Spec
 
     def read(self, raw: str | Sequence[str]) -> Any:
-        """The typed value of what was written. Raises ValueError with a sentence that never repeats a
-        secret.
-        """
+        """The typed value of what was written. Raises ValueError; its sentence never repeats a secret."""
         spec = self.spec
         if spec.kind in (FieldKind.TEXTS, FieldKind.CHOICES):
             values = raw.replace(",", " ").split() if isinstance(raw, str) else list(raw)

@@ -65,9 +65,7 @@ class Listens:
 
 @dataclass(frozen=True)
 class Reachable:
-    """The server can be reached from here: name, TCP, NUT protocol, the UPS, its data - in this order,
-    first failure named.
-    """
+    """The server can be reached from here: name, TCP, NUT's protocol, the UPS, its data, in this order."""
 
     server: Server
     ups: str
@@ -109,9 +107,7 @@ Target = DriverData | Listens | Reachable | Login | LoggedIn | Rights
 
 @dataclass(frozen=True)
 class Link:
-    """One link to be proven: its id, what it is about in words, the probe's target, and the step that mends
-    it.
-    """
+    """One link to be proven: what it is about in words, the probe's target, and the step that mends it."""
 
     id: LinkId
     subject: str

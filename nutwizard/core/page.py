@@ -1,8 +1,6 @@
-"""The page of a step: Markdown with an introduction and one `## field` part for each field that needs
-explaining.
+"""The page of a step: Markdown with an introduction, and a part `## FIELD` for what needs explaining.
 
-A line `# host` or `# client` opens a part for that role alone; what stands before the first of them is for
-both.
+A line `# host` or `# client` opens a part for that role alone; what stands before the first is for both.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""Where Debian keeps NUT's files, and where nutwizard keeps its own. Source: Debian's nut packages, file
-lists.
-"""
+"""Where Debian keeps NUT's files (source: its packages' file lists), and where nutwizard keeps its own."""
 
 from __future__ import annotations
 
@@ -14,6 +12,8 @@ UPSSCHED_CONF = f"{NUT}/upssched.conf"
 UPSSCHED_CMD = "/usr/sbin/upssched-cmd"
 KILLPOWER = "/etc/killpower"
 RUN_NUT = "/run/nut"
+#: With a merged /usr these are one.
+DRIVER_FOLDERS = ("/lib/nut", "/usr/lib/nut")
 
 OWN = "/etc/nutwizard"
 SAVED_ANSWERS = f"{OWN}/answers.yaml"

@@ -1,6 +1,4 @@
-"""A plan: what would change. Pure data: shown as a diff, applied, exported, compared. Empty means nothing
-to do.
-"""
+"""A plan: what would change. Pure data: shown as a diff, applied, exported, compared."""
 
 from __future__ import annotations
 
@@ -16,8 +14,7 @@ class FileChange:
     """One file: before and after, contents and owner (None: the file is not there).
 
     `rank` orders the writing, small first; undo goes the other way. `copy_of` names the file whose state
-    before our
-    first change this one keeps. `actual` is where a symlink leads.
+    before our first change this one keeps. `actual` is where a symlink leads.
     """
 
     path: str
@@ -30,6 +27,11 @@ class FileChange:
     why: tuple[str, ...] = ()
     rank: int = 50
     copy_of: str = ""
+
+    @property
+    def target(self) -> str:
+        """The file that is written: where a symlink leads, else the path itself."""
+        return self.actual or self.path
 
 
 class ActKind(StrEnum):

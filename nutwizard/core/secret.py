@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from nutwizard.formats.secretspots import PLACEHOLDER
+
 #: Stands in a plan for a password that will be drawn when the plan is applied: a plan holds no chance.
-TO_BE_GENERATED = "(generated at apply)"
+TO_BE_GENERATED = PLACEHOLDER
 
 
 class Secret:
     """A password, and the file it is kept in.
 
     `file` is the path of its own 0600 file ("" when it has none). A secret without a value is one that is
-    drawn
-    at apply; in a plan its text is `TO_BE_GENERATED`. Two secrets are equal when value and file are.
+    drawn at apply; in a plan its text is `TO_BE_GENERATED`. Two secrets are equal when value and file are.
     """
 
     __slots__ = ("_value", "file")

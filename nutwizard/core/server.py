@@ -1,6 +1,4 @@
-"""Where upsd listens, and which users it knows, as NUT reads the files. Shared by the steps that write and
-that prove.
-"""
+"""Where upsd listens, and which users it knows, as NUT reads the files."""
 
 from __future__ import annotations
 
@@ -12,26 +10,28 @@ WILDCARDS = ("0.0.0.0", "::", "*", "::0")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 #: From this version on the first LISTEN line is the one that must be bindable, before it the last (measured).
 FIRST_LINE_DECIDES = (2, 8, 1)
-#: From this version on NUT knows the words primary and secondary (measured: 2.7.4 reads them as slave,
-#: silently).
+#: From this version on NUT knows primary and secondary (measured: 2.7.4 silently reads them as slave).
 PRIMARY_WORDS = (2, 8, 0)
+#: The words for each role in upsd.users, whatever the version.
+PRIMARY = ("master", "primary")
+SECONDARY = ("slave", "secondary")
 
 
 def listen_lines(document: NutFile) -> list[tuple[str, int]]:
     """The LISTEN lines as (address, port), in order; without any, NUT's own two."""
-    found = [(entry.args[0], _port(entry.args)) for entry in document.entries("LISTEN") if entry.args]
+    found = [listen_line(entry.args) for entry in document.entries("LISTEN") if entry.args]
     return found or [("127.0.0.1", NUT_PORT), ("::1", NUT_PORT)]
 
 
-def _port(args: tuple[str, ...]) -> int:
-    return int(args[1]) if len(args) > 1 and args[1].isdigit() else NUT_PORT
+def listen_line(args: tuple[str, ...]) -> tuple[str, int]:
+    """(address, port) of one LISTEN line by its words; at least the address is there."""
+    return args[0], int(args[1]) if len(args) > 1 and args[1].isdigit() else NUT_PORT
 
 
 def hides_the_network(lines: list[tuple[str, int]], version: tuple[int, ...]) -> str:
     """The wildcard that a specific address on the same port keeps from being bound, "" when none.
 
-    Up to 2.8.0 the last line wins, from 2.8.1 on the first; either way one of the two is lost without an
-    error.
+    Up to 2.8.0 the last line wins, from 2.8.1 on the first; either way one of the two is silently lost.
     """
     for address, port in lines:
         rivals = [a for a, p in lines if p == port and a not in WILDCARDS and (":" in a) == (":" in address)]
@@ -50,9 +50,7 @@ def local_address(lines: list[tuple[str, int]]) -> tuple[str, int]:
 
 
 def role_words(version: tuple[int, ...]) -> tuple[str, str]:
-    """(primary, secondary) in the words of this version: older NUT takes unknown words for slave without a
-    message.
-    """
+    """(primary, secondary) in the words of this version: older NUT silently takes unknown words for slave."""
     return ("primary", "secondary") if version >= PRIMARY_WORDS else ("master", "slave")
 
 
@@ -60,6 +58,11 @@ def is_primary(word: str, version: tuple[int, ...]) -> bool:
     """Whether upsmon of this version reads the type word of a MONITOR line as primary."""
     known = ("master", "primary") if version >= PRIMARY_WORDS else ("master",)
     return word.lower() in known
+
+
+def is_secondary(word: str, version: tuple[int, ...]) -> bool:
+    """Whether NUT of this version knows the word, and as secondary."""
+    return word.lower() in ("slave", role_words(version)[1])
 
 
 def upsmon_right(users: SectionFile, user: str) -> str:

@@ -15,12 +15,11 @@ NUT_PORT = 3493
 class Site:
     """Shared values, "" or empty until published.
 
-    `ups`: name of the UPS in ups.conf, `renamed`: its old name when it gets a new one (on the
-    host driver, on a client monitor step).
-    `port`, `listen`: where upsd listens (listen step).
-    `client_user`: NUT user of the VMs (client_user step). `system`: the word of the MONITOR line,
-    `UPS[@HOST[:PORT]]`,
-    which the AT lines of upssched.conf must repeat exactly (monitor step). `server`: the address in it.
+    `ups`: name of the UPS in ups.conf, `renamed`: its old name when it gets a new one (driver step; on a
+    client monitor step). `port`, `listen`: where upsd listens (listen step). `client_user`,
+    `client_password`: NUT user of the VMs (client_user step). `system`: the word of the MONITOR line,
+    `UPS[@HOST[:PORT]]`, which the AT lines of upssched.conf must repeat exactly (monitor step). `server`: the
+    address in that word.
     """
 
     role: Role

@@ -27,8 +27,7 @@ D = TypeVar("D")
 class View:
     """What a step may look at: facts, the values that earlier steps published, and the texts of assets.
 
-    The documents are the files as found, parsed once; they are for reading only (a step writes through its
-    draft).
+    The documents are the files as found, parsed once, for reading only: a step writes through its draft.
     """
 
     facts: Facts

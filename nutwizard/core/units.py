@@ -12,6 +12,8 @@ ENUMERATOR_PATH = "nut-driver-enumerator.path"
 ALL_DRIVERS = "nut-driver.service"
 #: From NUT 2.8 on it is what starts the others at boot.
 TARGET = "nut.target"
+#: From NUT 2.8 on it stands for all drivers: each of their units is part of it.
+DRIVERS = "nut-driver.target"
 SERVER = "nut-server.service"
 MONITOR = "nut-monitor.service"
 

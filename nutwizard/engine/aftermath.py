@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 
 from nutwizard.core.errors import NotWhole
-from nutwizard.core.facts import Owner
 from nutwizard.core.paths import STATE
+from nutwizard.engine.files import PRIVATE
 from nutwizard.engine.host import Host
 from nutwizard.engine.outcome import Outcome
 
 _FILE = f"{STATE}/untold"
-_PRIVATE = Owner("root", "root", 0o600)
 
 
 def leave(host: Host, outcome: Outcome) -> None:
@@ -47,6 +46,6 @@ def told(host: Host) -> None:
 def _write(host: Host, text: str) -> None:
     try:
         told(host)
-        host.create(_FILE, json.dumps({"text": text}).encode(), _PRIVATE)
+        host.create(_FILE, json.dumps({"text": text}).encode(), PRIVATE)
     except OSError:
         pass  # the history has it all the same

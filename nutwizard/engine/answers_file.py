@@ -1,8 +1,7 @@
 """The answers file, version 1: YAML whose scalars are read as text and typed by the steps' own fields.
 
 PyYAML's typing turns `no` into False and `0123456` into 42798, and lets the last of two equal keys win; so
-the node
-tree is walked here, and every error is reported at once with file, line and column.
+the node tree is walked here, and every error is reported at once with file, line and column.
 """
 
 from __future__ import annotations
@@ -40,9 +39,7 @@ _CLOSING = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndTo
 def read_answers(
     path: str, steps: Mapping[Role, Sequence[Step[Any]]], origin: Origin = Origin.NAMED
 ) -> AnswersSet:
-    """The typed values of an answers file. Raises AnswersError with every problem, NeedsRoot when it may
-    not be read.
-    """
+    """The typed values of an answers file. Raises AnswersError with every problem, NeedsRoot."""
     text, private = _read(path, LARGEST)
     return _Reader(path, private, origin).read(text, steps)
 
@@ -206,9 +203,7 @@ class _Reader:
     def _password_file(
         self, step: Step[Any], field: Field, role: Role, node: yaml.Node, given: dict[str, Given]
     ) -> None:
-        """A password in a file of its own, beside the answers. Absent: the host will generate it, a client
-        cannot.
-        """
+        """A password in a file of its own, beside the answers. Absent: a host generates it, no client can."""
         raw = self._raw(node, f"{step.name}.{field.name}_file")
         if not isinstance(raw, str) or not raw:
             self._wrong(node, f"{step.name}.{field.name}_file: expected the name of a file")

@@ -1,9 +1,7 @@
-"""Applying a plan in a process of its own, so that a lost line, a closed terminal or Ctrl-C cannot stop it
-half-way.
+"""Applying a plan in a process of its own: no lost line, closed terminal or Ctrl-C can stop it half-way.
 
 The worker is a fresh interpreter, never a fork (a front end has threads), in its own session; under systemd
-it is a
-transient unit, since logind may end what is left of a session.
+it is a transient unit, since logind may end what is left of a session.
 """
 
 from __future__ import annotations
@@ -16,16 +14,15 @@ from dataclasses import replace
 
 from nutwizard.core.errors import Unfinished, WizardError
 from nutwizard.core.plan import Plan
-from nutwizard.engine import wire
+from nutwizard.engine import aftermath, wire
 from nutwizard.engine.host import Host
 from nutwizard.engine.machine import ENVIRONMENT
 from nutwizard.engine.outcome import Outcome
 from nutwizard.engine.signals import Held
 from nutwizard.engine.stored import Kept
+from nutwizard.engine.units import BOOTED
 
 _SYSTEMD_RUN = "/usr/bin/systemd-run"
-#: Where systemd is PID 1 (sd_booted(3)).
-_BOOTED = "/run/systemd/system"
 _START = "import sys; sys.path.insert(0, {!r}); from nutwizard.engine.worker import main; main()"
 
 
@@ -52,14 +49,18 @@ def apply_apart(
             worker.stdin.close()
         except BrokenPipeError:
             pass  # it died at once: its answer, or the lack of one, tells
-        outcome = _listen(worker, report)
+        try:
+            outcome = _listen(worker, report)
+        except WizardError:
+            aftermath.told(host)  # the caller tells it now
+            raise
     return replace(outcome, signals=(*outcome.signals, *held.came))
 
 
 def _start(root: str) -> subprocess.Popen[bytes]:
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     argv = [sys.executable, "-I", "-c", _START.format(package)]
-    if root == "/" and os.path.isdir(_BOOTED) and os.path.exists(_SYSTEMD_RUN):
+    if root == "/" and os.path.isdir(BOOTED) and os.path.exists(_SYSTEMD_RUN):
         argv = [_SYSTEMD_RUN, "--quiet", "--pipe", "--collect", *argv]
     return subprocess.Popen(
         argv,

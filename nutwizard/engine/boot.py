@@ -7,8 +7,10 @@ import sys
 
 from nutwizard.core.facts import Door, Owner
 from nutwizard.core.plan import Plan
+from nutwizard.core.units import DRIVERS, ENUMERATOR, MONITOR, SERVER
 from nutwizard.engine import pve
 from nutwizard.engine.host import Host
+from nutwizard.engine.units import BOOTED
 
 UNIT = "nutwizard-recover.service"
 _FOLDER = "/etc/systemd/system"
@@ -17,23 +19,22 @@ _WANTS = f"{_FOLDER}/multi-user.target.wants"
 LINK = f"{_WANTS}/{UNIT}"
 _NEW = f"{_FOLDER}/.{UNIT}.new"
 #: Made by nut-driver-enumerator, one link for each UPS.
-_DRIVERS = f"{_FOLDER}/nut-driver.target.wants"
-_NUT = ("nut-driver-enumerator.service", "nut-driver.target", "nut-server.service", "nut-monitor.service")
-#: Where systemd is PID 1 (sd_booted(3)).
-_BOOTED = "/run/systemd/system"
+_DRIVERS = f"{_FOLDER}/{DRIVERS}.wants"
+_NUT = (ENUMERATOR, DRIVERS, SERVER, MONITOR)
 #: The files of a plan are put back in well under a second; a boot never waits longer than this.
 _LIMIT = 120
 
 
 def arm(host: Host, plan: Plan, journal: str) -> None:
-    """Write the unit and the link that starts it at boot, durably. Raises OSError; nothing on a machine that
-    systemd does not boot.
+    """Write the unit and the link that starts it at boot, durably; nothing where systemd is not PID 1.
+
+    Raises OSError.
     """
-    if host.door is not Door.LIVE or host.stat(_BOOTED) is None:
+    if host.door is not Door.LIVE or host.stat(BOOTED) is None:
         return
     disarm(host)
     drivers = [name for name in host.names(_DRIVERS) if re.fullmatch(r"nut-driver@[\w.:-]+\.service", name)]
-    cluster = any(pve.below(pve.written(change)) for change in plan.files)
+    cluster = any(pve.below(change.target) for change in plan.files)
     text = unit_text(sys.executable, journal, drivers, cluster=cluster)
     host.create(_NEW, text.encode(), Owner("root", "root", 0o644))
     host.rename(_NEW, FILE)

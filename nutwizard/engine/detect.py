@@ -33,8 +33,7 @@ from nutwizard.formats.shellfile import ShellFile
 _DPKG_STATUS, _DPKG_LIMIT = "/var/lib/dpkg/status", 64 << 20
 _PACKAGES = ("nut-client", "nut-server", "nut", "pve-manager")
 #: Debian's largest NUT file has 25 kB in 700 lines; one much larger would take minutes to read and compare.
-LARGEST_CONFIG, MOST_LINES = 64 << 10, 4000
-_DRIVER_FOLDERS = ("/lib/nut", "/usr/lib/nut")
+LARGEST_CONFIG, MOST_LINES = 64 << 10, 2000
 _NO_DRIVERS = ("upsd", "upsmon", "cgi-bin")
 #: What systemctl is asked about each unit.
 _PROPERTIES = "Id,Names,LoadState,ActiveState,UnitFileState,ActiveEnterTimestamp"
@@ -102,7 +101,7 @@ def configured_role(host: Host) -> Role | None:
     try:
         mode = ShellFile.parse(host.read(paths.NUT_CONF)).get("MODE")
     except PermissionError as error:
-        raise NeedsRoot(f"{paths.NUT_CONF}: {error.strerror}", "Run it as root: sudo nutwizard ...") from None
+        raise NeedsRoot(f"{paths.NUT_CONF}: {error.strerror}") from None
     except OSError:
         return None
     return {"netserver": Role.HOST, "standalone": Role.HOST, "netclient": Role.CLIENT}.get(mode or "")
@@ -122,7 +121,7 @@ def file_fact(host: Host, path: str) -> FileFact:
             raise _not_a_config(path, f"{found.size} bytes, more than {LARGEST_CONFIG >> 10} KiB")
         data = host.read(path, LARGEST_CONFIG) if found.kind == "file" else None
     except PermissionError as error:
-        raise NeedsRoot(f"{path}: {error.strerror}", "Run it as root: sudo nutwizard ...") from None
+        raise NeedsRoot(f"{path}: {error.strerror}") from None
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}", "Nothing was changed.") from None
     if data is None:
@@ -144,9 +143,7 @@ def _with_copies(managed: Iterable[str]) -> list[str]:
 
 
 def _packages(host: Host) -> dict[str, str]:
-    """Versions of the packages that matter, from dpkg's own table: asking dpkg-query costs ten times as
-    much.
-    """
+    """Versions of the packages that matter, from dpkg's own table: dpkg-query takes ten times as long."""
     try:
         table = b"\n" + host.read(_DPKG_STATUS, _DPKG_LIMIT) + b"\n\n"
     except OSError:
@@ -167,7 +164,7 @@ def _nut(host: Host, packages: dict[str, str]) -> Nut:
     if not text and host.door is Door.LIVE:
         text, known_from = _asked_version(host)
     numbers = re.match(r"(?:\d+:)?(\d+(?:\.\d+)*)", text)
-    drivers = {name for folder in _DRIVER_FOLDERS for name in host.names(folder)} - set(_NO_DRIVERS)
+    drivers = {name for folder in paths.DRIVER_FOLDERS for name in host.names(folder)} - set(_NO_DRIVERS)
     return Nut(
         version=tuple(map(int, numbers[1].split("."))) if numbers else (),
         known_from=known_from,

@@ -13,8 +13,7 @@ _Found = list[tuple[socket.AddressFamily, _Where]]
 def dial(address: str, port: int, timeout: float) -> socket.socket:
     """Connect within `timeout` s in all.
 
-    Raises OSError as the system gives it: socket.gaierror for a name, TimeoutError, ConnectionRefusedError,
-    ...
+    Raises OSError as the system gives it: socket.gaierror for a name, TimeoutError, ConnectionRefusedError.
     """
     end = time.monotonic() + timeout
     last: OSError = socket.gaierror(socket.EAI_NONAME, "no address")

@@ -14,13 +14,10 @@ from nutwizard.engine import pve
 from nutwizard.engine.attributes import ACL, Attributes
 from nutwizard.engine.host import Host
 
+#: Of files that nobody but root may read: what we keep, and passwords.
+PRIVATE = Owner("root", "root", 0o600)
 #: Bytes and owner; None where no file stands.
 Content = tuple[bytes, Owner] | None
-
-
-def target(change: FileChange) -> str:
-    """The file that is written: where a symlink leads, else the path itself."""
-    return pve.written(change)
 
 
 def before(change: FileChange) -> Content:
@@ -38,7 +35,7 @@ def _content(change: FileChange, data: bytes | None, owner: Owner | None) -> Con
         return None
     if owner is None:
         raise ValueError("a file that is there has an owner")
-    return data, pve.owner(target(change), owner)
+    return data, pve.owner(change.target, owner)
 
 
 def found(host: Host, path: str) -> Content:

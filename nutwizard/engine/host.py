@@ -11,7 +11,7 @@ from nutwizard.core.facts import Door, Owner
 if TYPE_CHECKING:
     import socket
 
-#: No file that nutwizard manages is larger (Debian's largest NUT file has 20 kB).
+#: No file that nutwizard manages is larger (Debian's largest NUT file has 25 kB).
 LARGEST_FILE = 1 << 20
 
 
@@ -42,8 +42,7 @@ class Completed:
 class Host(Protocol):
     """The door. Paths are those of the machine ("/etc/nut/ups.conf"), wherever its files really lie.
 
-    `root` is where they lie, "" for the live machine. Every method for files raises OSError as the system
-    does.
+    `root`: where they lie, "" for the live machine. What touches files raises OSError as the system does.
     """
 
     door: Door

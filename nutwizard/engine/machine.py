@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nutwizard.core.facts import Door, Owner
+from nutwizard.core.facts import Door
 from nutwizard.engine.host import Completed, Lock
 from nutwizard.engine.tree import NumberedOwners, Tree
 
@@ -146,8 +146,3 @@ def _drain(child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
 
 def _text(data: bytes) -> str:
     return data[:_MOST_OUTPUT].decode("utf-8", "replace")
-
-
-def root_owned(mode: int) -> Owner:
-    """Owner root:root with these permission bits."""
-    return Owner("root", "root", mode)

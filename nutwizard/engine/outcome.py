@@ -10,10 +10,10 @@ from nutwizard.core.links import Finding
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an apply ended. `text`: for a person; `findings`: the last look at the links; `id`: 0 if nothing
-    was kept.
+    """How an apply ended. `text`: for a person; `findings`: the last look at the links.
 
-    `signals`: those that came meanwhile and were held back (a caller that was asked to end ends now).
+    `id`: the transaction, 0 when nothing was kept. `signals`: those that came meanwhile and were held back
+    (a caller that was asked to end ends now).
     """
 
     code: Exit

@@ -1,6 +1,4 @@
-"""From facts and given values to answers, site, draft and plan. Pure: the same in every front end and in
-the replay.
-"""
+"""From facts and given values to answers, site, draft and plan: pure, the same in every front end."""
 
 from __future__ import annotations
 
@@ -39,9 +37,7 @@ class Walk:
 
 
 class Planner:
-    """Walks the steps of a role over the facts. `sources` are sets of given values; the origin of each
-    decides.
-    """
+    """Walks the steps of a role over the facts. `sources`: sets of given values; their origin decides."""
 
     def __init__(
         self, steps: Sequence[Step[Any]], facts: Facts, role: Role, asset: Callable[[str], str]
@@ -82,9 +78,7 @@ class Planner:
         return walk
 
     def decide(self, step: Step[Any], view: View, sources: Sequence[AnswersSet]) -> dict[str, Proposed]:
-        """The winning value of each field, by origin. Values that were given are told to `suggest`, winners
-        first.
-        """
+        """The winning value of each field, by origin. `suggest` is told the given values that win."""
         names = [found.name for found in fields_of(step.answers_type(self.role))]
         given = {name: [g for s in sources if (g := s.get(step.name, name)) is not None] for name in names}
         firm = {name: min(all_, key=lambda g: g.origin.rank).value for name, all_ in given.items() if all_}
@@ -94,9 +88,7 @@ class Planner:
         return {name: choose(proposed[name], given[name]) for name in names}
 
     def affected(self, only: Collection[str], before: Walk, after: Walk) -> set[str]:
-        """The steps in `only`, and those whose shared values differ from what they were without the new
-        answers.
-        """
+        """The steps in `only`, and those for which the new answers have changed what they share."""
         changed = {
             name
             for name, view in after.views.items()
@@ -111,9 +103,7 @@ class Planner:
 
 
 def _edit(step: Step[Any], draft: Draft, view: View, answers: Any) -> list[Problem]:
-    """Let the step edit; a file that cannot be edited (a quote that never closes) is a problem, not a
-    crash.
-    """
+    """Let the step edit; a file that cannot be edited (an open quote) is a problem, not a crash."""
     draft.step = step.name
     try:
         step.edit(draft, view, answers)

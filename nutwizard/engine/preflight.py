@@ -22,7 +22,7 @@ _BLOCK = 4096
 def check(host: Host, plan: Plan) -> None:
     """Raises NeedsRoot, or Failed with every reason. Nothing is written."""
     if not host.may_write():
-        raise NeedsRoot("writing the machine's files needs root", "run the command as root")
+        raise NeedsRoot("writing the machine's files needs root")
     cluster = pve.reasons(host, plan)
     reasons = [*_twice(plan), *cluster]
     for change in () if cluster else plan.files:
@@ -46,7 +46,7 @@ def changed_since(host: Host, plan: Plan) -> list[str]:
 
 def changed(host: Host, change: FileChange) -> str:
     """What is no longer as planned for one file; "" when all is. What cannot be read is a reason, too."""
-    target = files.target(change)
+    target = change.target
     try:
         if host.real(change.path) != host.real(target):
             return f"{change.path} leads to {host.real(change.path)} now, no longer to {target}"
@@ -58,7 +58,7 @@ def changed(host: Host, change: FileChange) -> str:
 
 
 def _file_reasons(host: Host, change: FileChange) -> Iterator[str]:
-    target = files.target(change)
+    target = change.target
     folder = os.path.dirname(target)
     place = host.stat(folder)
     if place is None and folder != OWN:
@@ -119,7 +119,7 @@ def _link_reasons(host: Host, change: FileChange, target: str) -> Iterator[str]:
 def _twice(plan: Plan) -> Iterator[str]:
     seen: dict[str, str] = {}
     for change in plan.files:
-        target = files.target(change)
+        target = change.target
         if target in seen:
             yield f"{change.path} and {seen[target]} are the same file"
         seen[target] = change.path
@@ -136,7 +136,7 @@ def _space(host: Host, plan: Plan) -> Iterator[str]:
     folders: dict[str, int] = {}
     for change in plan.files:
         largest = max((_blocks(c[0]) for c in (files.before(change), files.after(change)) if c), default=0)
-        folder = os.path.dirname(files.target(change))
+        folder = os.path.dirname(change.target)
         folders[folder] = folders.get(folder, 0) + largest
     for folder, size in folders.items():
         # The folder may lie on the file system of our own: then both have to fit.

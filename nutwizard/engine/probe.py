@@ -1,6 +1,4 @@
-"""Probes: ask the machine about each link of the chain. A file that looks right proves nothing; an answer
-does.
-"""
+"""Probes: ask the machine about each link. A file that looks right proves nothing; an answer does."""
 
 from __future__ import annotations
 
@@ -139,7 +137,6 @@ class Prover:
         }
         stages = {id_: replace(link, id=id_, subject=subject) for id_, subject in links.items()}
         done: list[Finding] = []
-        values: dict[str, str] = {}
         names: dict[str, str] = {}
         try:
             with self._open(target.server) as client:

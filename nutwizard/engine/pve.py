@@ -1,8 +1,8 @@
 """Files below /etc/pve: pmxcfs, the cluster's file system, has rules of its own and other writers.
 
 It gives every file its owner and mode and refuses chmod, chown, links and extended attributes; creating,
-writing and renaming work; fsync succeeds and does nothing. Without quorum all write bits are gone and a write
-ends with EACCES.
+writing and renaming work; fsync succeeds and does nothing. Without quorum all write bits are gone, and
+writing ends with EACCES.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from nutwizard.core.facts import Door, Owner
-from nutwizard.core.plan import FileChange, Plan
+from nutwizard.core.plan import Plan
 from nutwizard.engine.host import Host
 
 ROOT = "/etc/pve"
@@ -35,15 +35,10 @@ def owner(path: str, found: Owner) -> Owner:
     return _OWNER if below(path) else found
 
 
-def written(change: FileChange) -> str:
-    """The file that is written: where a symlink leads, else the path itself."""
-    return change.actual or change.path
-
-
 def reasons(host: Host, plan: Plan) -> list[str]:
     """What keeps the plan from being written below /etc/pve; empty when nothing does or nothing is to be."""
-    ours = [path for change in plan.files if below(path := written(change))]
-    others = [path for change in plan.files if not below(path := written(change))]
+    ours = [path for change in plan.files if below(path := change.target)]
+    others = [path for change in plan.files if not below(path := change.target)]
     if not ours:
         return []
     if others:
@@ -72,7 +67,7 @@ def named(path: str) -> Iterator[None]:
 
 def settle(host: Host, plan: Plan) -> None:
     """Put what pmxcfs was given on the disk: it syncs its database lazily. Raises OSError."""
-    if not any(below(written(change)) for change in plan.files):
+    if not any(below(change.target) for change in plan.files):
         return
     log = f"{DATABASE}/config.db-wal"
     if host.stat(log) is not None:

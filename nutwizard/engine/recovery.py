@@ -70,7 +70,7 @@ def roll_back(
             extra = kept.attributes.get(index)
             said = _put_back(host, change, number, extra, begun=index in journal.begun(Mark.FILE))
         except OSError as error:
-            stuck.append(f"{files.target(change)}: {error.strerror}")
+            stuck.append(f"{change.target}: {error.strerror}")
         else:
             foreign += said
     if stuck:
@@ -106,7 +106,7 @@ def disarmed(host: Host) -> list[str]:
 def _put_back(
     host: Host, change: FileChange, number: int, attributes: Attributes | None, *, begun: bool
 ) -> list[str]:
-    target, wanted = files.target(change), files.before(change)
+    target, wanted = change.target, files.before(change)
     files.clear(host, target, number)
     if not begun:
         return []

@@ -1,6 +1,4 @@
-"""The guide: every module of `nutwizard.steps`, in order, and its page. Adding a step is adding its two
-files.
-"""
+"""The guide: the modules of `nutwizard.steps` in order, with their pages; two files add a step."""
 
 from __future__ import annotations
 

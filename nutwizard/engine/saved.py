@@ -18,9 +18,7 @@ from nutwizard.engine.tree import NumberedOwners, Tree
 
 
 def answers_text(role: Role, steps: Sequence[Step[Any]], answers: Mapping[str, Any], folder: str) -> str:
-    """The answers as an answers file in `folder`; each secret is named by the file that its field keeps it
-    in.
-    """
+    """The answers as an answers file in `folder`; of a secret the file that its field keeps it in."""
     lines = [
         "# Answers of nutwizard. Replay: nutwizard apply THIS_FILE",
         "nutwizard: 1",
@@ -45,9 +43,7 @@ def _line(found: Field, value: Any, folder: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A plain word as it is, anything else in YAML's double quotes (its texts are printable ASCII: NUT
-    takes no other).
-    """
+    """A plain word as it is, else in YAML's double quotes; all is printable ASCII, as NUT wants it."""
     if text and all(c.isalnum() or c in "._/@-" for c in text) and text[0].isalnum():
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
@@ -55,8 +51,7 @@ def _quoted(text: str) -> str:
 
 
 def read_saved(host: Host, steps: Mapping[Role, Sequence[Step[Any]]], role: Role) -> AnswersSet | None:
-    """The answers of an earlier run on this machine; None when there are none, or when they are of the
-    other role.
+    """The answers of an earlier run on this machine; None without any, or when they are of the other role.
 
     Raises AnswersError when the file cannot be used, NeedsRoot when it may not be read.
     """
@@ -72,8 +67,7 @@ def read_saved(host: Host, steps: Mapping[Role, Sequence[Step[Any]]], role: Role
 
 
 class PasswordFiles:
-    """Generated passwords in files beside a named answers file: written first, removed again unless `keep`
-    is set.
+    """Generated passwords in files beside a named answers file: written first, removed unless `keep` is set.
 
     Raises Failed naming the file that cannot be written.
     """

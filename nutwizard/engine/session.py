@@ -1,6 +1,4 @@
-"""One run over one machine: facts, answers so far, plan, apply. Every front end and the replay go through
-it.
-"""
+"""One run over one machine: facts, answers so far, plan, apply. Every front end and the replay use it."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nutwizard.core import paths
 from nutwizard.core.answers import AnswersSet, Given, Origin, Proposed
 from nutwizard.core.errors import AnswersError, Problem, UsageError
-from nutwizard.core.facts import Door, Owner, Role
+from nutwizard.core.facts import Door, Role
 from nutwizard.core.fields import Choice, Field, fields_of
 from nutwizard.core.page import Page
 from nutwizard.core.plan import FileChange, Plan
@@ -20,6 +18,7 @@ from nutwizard.core.step import View
 from nutwizard.engine import registry
 from nutwizard.engine.carry import carry_out, facts_for, prove
 from nutwizard.engine.detect import Sources
+from nutwizard.engine.files import PRIVATE
 from nutwizard.engine.found import found_here
 from nutwizard.engine.host import Host
 from nutwizard.engine.planner import Planner, Walk
@@ -33,17 +32,15 @@ if TYPE_CHECKING:
 #: Characters that survive NUT's files and its protocol unquoted; 24 of them are 143 bits.
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 PASSWORD_LENGTH = 24
-_PRIVATE = Owner("root", "root", 0o600)
 PACKAGES = {Role.HOST: ("nut-server", "nut-client"), Role.CLIENT: ("nut-client",)}
 
 
 class Session:
     """One guided run, one step or one replay.
 
-    `named` are the answers of a file on the command line, `saved` those of an earlier run. With `save` the
-    answers
-    become part of the plan. `only`: the steps that are asked; others are planned only where what they share
-    changed.
+    `named`: answers of a file on the command line; `saved`: those of an earlier run; with `save` the answers
+    become part of the plan. `only`: the steps that are asked; of the others those that their answers affect
+    are planned.
     """
 
     def __init__(
@@ -210,11 +207,11 @@ class Session:
             new = secret.pending or name in self._drawn.get(step, {})
             if self._save or (new and secret.file == home):
                 walk.draft.replace(home, f"{secret.reveal()}\n".encode())
-                walk.draft.own(home, _PRIVATE)
+                walk.draft.own(home, PRIVATE)
         if self._save:
             text = answers_text(self.role, tuple(self._guide.values()), walk.answers, paths.OWN)
             walk.draft.replace(paths.SAVED_ANSWERS, text.encode())
-            walk.draft.own(paths.SAVED_ANSWERS, _PRIVATE)
+            walk.draft.own(paths.SAVED_ANSWERS, PRIVATE)
 
     def _secrets(self, walk: Walk) -> list[tuple[str, str, str, Secret]]:
         """(step, field, the file it belongs in, value) of every secret that the plan needs.

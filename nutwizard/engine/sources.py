@@ -1,5 +1,6 @@
-"""What only a running machine knows: kind, addresses, listeners, daemons, USB, driver options. psutil comes
-in late.
+"""What only a running machine knows: kind, addresses, listeners, daemons, USB, driver options.
+
+psutil is imported when the first question that needs it is asked.
 """
 
 from __future__ import annotations
@@ -7,6 +8,7 @@ from __future__ import annotations
 import re
 
 from nutwizard.core.facts import Address, Daemon, Door, DriverOptions, Kind, Listener, UsbUps
+from nutwizard.core.paths import DRIVER_FOLDERS
 from nutwizard.engine.host import Host
 
 #: USB vendors that make UPSes, as usb.ids names them: APC, MGE/Eaton, CyberPower, Tripp Lite, Liebert,
@@ -14,6 +16,8 @@ from nutwizard.engine.host import Host
 UPS_VENDORS = ("051d", "0463", "0764", "09ae", "10af", "04b4", "0d9f")
 _USB = "/sys/bus/usb/devices"
 _NUT_DAEMONS = ("upsd", "upsmon")
+#: What systemd-detect-virt(1) calls containers.
+_CONTAINERS = frozenset("lxc lxc-libvirt systemd-nspawn docker podman openvz container-other proot".split())
 
 
 class MachineSources:
@@ -35,17 +39,7 @@ class MachineSources:
             return self._kind_from_dmi()
         if word in ("", "none"):
             return Kind.PLAIN, "systemd-detect-virt says none"
-        containers = (
-            "lxc",
-            "lxc-libvirt",
-            "systemd-nspawn",
-            "docker",
-            "podman",
-            "openvz",
-            "container-other",
-            "proot",
-        )
-        return (Kind.CONTAINER if word in containers else Kind.VM), f"systemd-detect-virt says {word}"
+        return (Kind.CONTAINER if word in _CONTAINERS else Kind.VM), f"systemd-detect-virt says {word}"
 
     def addresses(self) -> tuple[Address, ...]:
         """Addresses of interfaces that are up, bridges marked."""
@@ -85,7 +79,7 @@ class MachineSources:
             return ()
         import psutil
 
-        drivers = {name for folder in ("/lib/nut", "/usr/lib/nut") for name in self._host.names(folder)}
+        drivers = {name for folder in DRIVER_FOLDERS for name in self._host.names(folder)}
         wanted = drivers | set(_NUT_DAEMONS)
         running = psutil.process_iter(["name", "username"])
         return tuple(
@@ -117,10 +111,8 @@ class MachineSources:
         return tuple(found)
 
     def driver_options(self, driver: str) -> DriverOptions:
-        """What `DRIVER -L` lists: lines `VALUE name "text"` and `FLAG name "text"` (measured, NUT 2.7.4 to
-        2.8.1).
-        """
-        for folder in ("/lib/nut", "/usr/lib/nut"):
+        """What `DRIVER -L` lists: `VALUE name "text"`, `FLAG name "text"` (measured, NUT 2.7.4 to 2.8.1)."""
+        for folder in DRIVER_FOLDERS:
             if not self._live or self._host.stat(f"{folder}/{driver}") is None:
                 continue
             answer = self._host.run([f"{folder}/{driver}", "-L"], timeout=5)

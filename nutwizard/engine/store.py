@@ -11,6 +11,7 @@ from nutwizard.core.facts import Owner, Role
 from nutwizard.core.paths import STATE
 from nutwizard.core.plan import Act
 from nutwizard.engine import attributes, files, stored
+from nutwizard.engine.files import PRIVATE
 from nutwizard.engine.host import Host, Lock
 from nutwizard.engine.journal import Journal, Mark
 from nutwizard.engine.stored import Kept
@@ -18,7 +19,6 @@ from nutwizard.engine.stored import Kept
 _ALL = f"{STATE}/transactions"
 _LOCK = f"{STATE}/lock"
 _FOLDER = Owner("root", "root", 0o700)
-_FILE = Owner("root", "root", 0o600)
 
 COMMITTED = "committed"
 ROLLED_BACK = "rolled back"
@@ -136,10 +136,10 @@ class Store:
         for index, change in enumerate(kept.plan.files):
             for name, content in (("before", files.before(change)), ("after", files.after(change))):
                 if content is not None:
-                    self._host.create(f"{folder}/{name}/{index}", content[0], _FILE)
+                    self._host.create(f"{folder}/{name}/{index}", content[0], PRIVATE)
             if change.before is not None and (extra := kept.attributes.get(index)):
-                self._host.create(f"{folder}/before/{index}.attributes", attributes.to_json(extra), _FILE)
-        self._host.create(f"{folder}/plan.json", stored.to_json(kept), _FILE)
+                self._host.create(f"{folder}/before/{index}.attributes", attributes.to_json(extra), PRIVATE)
+        self._host.create(f"{folder}/plan.json", stored.to_json(kept), PRIVATE)
         for name in (f"{folder}/before", f"{folder}/after", folder):
             self._host.sync_folder(name)
         journal = self.journal(number)
@@ -199,7 +199,7 @@ class Store:
         try:
             names = self._host.names(_ALL)
         except PermissionError as error:
-            raise NeedsRoot(f"{STATE} may be read by root only", "run the command as root") from error
+            raise NeedsRoot(f"{STATE} may be read by root only") from error
         return sorted(int(name) for name in names if name.isascii() and name.isdigit())
 
     def _ready(self) -> Iterator[tuple[int, Journal]]:

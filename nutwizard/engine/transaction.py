@@ -127,7 +127,7 @@ def _carried(job: _Job, store: Store, takes_back: tuple[int, ...]) -> dict[int, 
         then |= {kept.plan.files[index].path: extra for index, extra in kept.attributes.items()}
     out = {}
     for index, change in enumerate(job.plan.files):
-        source = files.target(change) if change.before else change.copy_of and job.host.real(change.copy_of)
+        source = change.target if change.before else change.copy_of and job.host.real(change.copy_of)
         if change.before is None and change.path in then:
             out[index] = then[change.path]
         elif source and not pve.below(source) and job.host.stat(source, follow=False) is not None:
@@ -203,7 +203,7 @@ class _Run:
             self.job.say(f"{'writing' if change.after else 'removing'} {change.path}")
             _unchanged(host, change)
             self.journal.note(Mark.FILE, index)
-            extra, target = self.kept.attributes.get(index), files.target(change)
+            extra, target = self.kept.attributes.get(index), change.target
             look = partial(_unchanged, host, change)
             try:
                 files.put(host, target, files.after(change), self.number, extra, look=look)

@@ -11,7 +11,7 @@ from nutwizard.engine import files, units
 from nutwizard.engine.host import Host
 from nutwizard.engine.store import COMMITTED, Record, Store
 
-_GROUPS = {ActKind.ENABLE: "boot", ActKind.DISABLE: "boot"}
+_MATTERS = {ActKind.ENABLE: "boot", ActKind.DISABLE: "boot", ActKind.HOLD: "hold"}
 
 
 def chain(records: Sequence[Record], number: int | None) -> list[Record]:
@@ -107,14 +107,14 @@ def _merged_acts(records: Sequence[Record]) -> tuple[Act, ...]:
     for record in records:
         for act in record.acts:
             if act.kind is not ActKind.RELEASE:
-                forward[act.unit, _GROUPS.get(act.kind, "hold" if act.kind is ActKind.HOLD else "run")] = act
+                forward[act.unit, _MATTERS.get(act.kind, "run")] = act
     return units.backwards(forward.values())
 
 
 def _now(host: Host, change: FileChange) -> files.Content | OSError:
     """What stands there, or why that cannot be said (a folder, a FIFO)."""
     try:
-        return files.found(host, files.target(change))
+        return files.found(host, change.target)
     except OSError as error:
         return error
 

@@ -11,6 +11,8 @@ from nutwizard.formats.safe import safe_text
 
 SYSTEMCTL = "/usr/bin/systemctl"
 JOURNALCTL = "/usr/bin/journalctl"
+#: There where systemd is PID 1 (sd_booted(3)).
+BOOTED = "/run/systemd/system"
 
 #: systemd gives a start 90 s, Debian's driver start up to 3 x 45 s (maxretry 3, maxstartdelay 45).
 _LONG = 150.0
@@ -34,6 +36,14 @@ _REVERSE = {
     ActKind.RESTART: ActKind.RESTART,
 }
 _GOING_DOWN = (ActKind.STOP, ActKind.DISABLE)
+#: Why an act leads back, where the reason of the way forward does not say it.
+_WHY_BACK = {
+    ActKind.ENABLE: "it was enabled before",
+    ActKind.DISABLE: "it was not enabled before",
+    ActKind.START: "it ran before",
+    ActKind.STOP: "it did not run before",
+    ActKind.RELEASE: "it watches ups.conf again",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +85,15 @@ def backwards(acts: Iterable[Act]) -> tuple[Act, ...]:
     """
     acts = tuple(acts)
     held = dict.fromkeys(act for act in acts if act.kind is ActKind.HOLD)
-    turned = [replace(act, kind=_REVERSE[act.kind]) for act in acts if act.kind in _REVERSE]
+    turned = [_turned(act, _REVERSE[act.kind]) for act in acts if act.kind in _REVERSE]
     down = [act for act in reversed(turned) if act.kind in _GOING_DOWN]
     up = [act for act in turned if act.kind not in _GOING_DOWN]
-    release = [replace(act, kind=ActKind.RELEASE) for act in held]
+    release = [_turned(act, ActKind.RELEASE) for act in held]
     return (*held, *down, *up, *release)
+
+
+def _turned(act: Act, kind: ActKind) -> Act:
+    return replace(act, kind=kind, why=_WHY_BACK.get(kind, act.why))
 
 
 def told(host: Host, acts: Iterable[Act], ignored: frozenset[str] = frozenset()) -> Told:

@@ -1,7 +1,6 @@
 """A job for the worker and its answer, as JSON lines over a pipe. Nothing of it is written to a disk.
 
-The job carries real bytes, passwords among them: the pipe is the only place besides the files where they
-may be.
+The job carries real bytes, passwords among them: besides the files, only the pipe may hold them.
 """
 
 from __future__ import annotations

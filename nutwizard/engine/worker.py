@@ -24,8 +24,8 @@ def main() -> None:
         return  # who asked has died before the job was whole: nothing is begun
     host = LiveHost() if root == "/" else OfflineHost(root)
     role = kept.plan.role
-    facts = facts_for(host, MachineSources(host), role)
     try:
+        facts = facts_for(host, MachineSources(host), role)
         outcome = apply(
             host,
             kept.plan,

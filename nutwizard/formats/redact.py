@@ -114,7 +114,7 @@ def _merged(places: Sequence[Spot], occurrences: Iterator[Spot]) -> list[Spot]:
 def diff(name: str, before: bytes | None, after: bytes | None, context: int = 3) -> list[DiffLine]:
     """What changes from `before` to `after` (None: no file), compared as real bytes and shown masked.
 
-    X
+    A secret of one side only is marked as old or new, so that a changed password shows as a change.
     """
     old, new = before or b"", after or b""
     old_found, new_found = find(name, old), find(name, new)
@@ -123,10 +123,7 @@ def diff(name: str, before: bytes | None, after: bytes | None, context: int = 3)
     old_raw, new_raw = _split(old), _split(new)
     shown = _mask(old, old_found, known, marks), _mask(new, new_found, known, marks)
     if all(line.endswith(b"\r\n") for line in old_raw + new_raw):
-        shown = (
-            [text.removesuffix("\\x0d") for text in shown[0]],
-            [text.removesuffix("\\x0d") for text in shown[1]],
-        )
+        shown = _bare(shown[0]), _bare(shown[1])
     lines: list[DiffLine] = []
     # Thousands of equal lines cost quadratic time, unless the matcher may take them for junk.
     many = len(old_raw) * len(new_raw) > _MANY

@@ -110,12 +110,17 @@ def _find_physical(data: bytes, found: Found) -> None:
             tail = _secret_tail(whole.words, active=active)
             if tail is not None:
                 _hide_tail(found, data, range(start, stop), whole, tail, active=active)
-                if active and not line.ended:
+                if active and _goes_on(line, data[start:stop]):
                     _hide(found, data, Spot(stop, _closing_line(data, stop), ""), ())
                 if not tail.alone:
                     break
             at = start + max(len(line.raw) if line.error else line.end, 1)
         at = stop + 1
+
+
+def _goes_on(line: Line, physical: bytes) -> bool:
+    """Whether a quote is open at the end of the physical line, also behind a # that ended another."""
+    return not line.ended or (bool(line.error) and physical.count(b'"') % 2 == 1)
 
 
 def _closing_line(data: bytes, at: int) -> int:

@@ -9,12 +9,11 @@ from nutwizard.formats.lines import Entry, LineStore, Node, Problem
 from nutwizard.formats.sectionlines import Item, Kind, scan
 from nutwizard.formats.words import WIRE_SAFE, Line, encode_words
 
-_UPS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _WORD_LISTS = frozenset({"actions", "instcmds", "upsmon"})
 """Keys of upsd.users whose values are words that add up over lines."""
 ROLES = ("primary", "secondary", "master", "slave")
 """The words that `upsmon` takes in upsd.users, in any case; the first two from NUT 2.8.0 on."""
-_KEY = _UPS_NAME
 _INDENT = "    "
 _IGNORED = "NUT ignores this line: it wants `key = value`"
 _EXTRA = "NUT ignores the words behind the first value: a value with blanks needs quotes"
@@ -38,6 +37,7 @@ class SectionFile:
     def __init__(self, store: LineStore, *, users: bool) -> None:
         self._store = store
         self._users = users
+        self._scanned: tuple[list[Node], list[Line], list[Item]] = ([], [], [])
 
     @classmethod
     def parse(cls, data: bytes, *, users: bool = False) -> SectionFile:
@@ -208,7 +208,10 @@ class SectionFile:
             self._store.comment_out(item.node)
 
     def _scan(self) -> list[Item]:
-        return scan(self._store.active(), users=self._users)
+        nodes, lines = self._store.nodes, self._store.lines()
+        if (nodes, lines) != self._scanned[:2]:  # every question asks, and only edits change it
+            self._scanned = list(nodes), lines, scan(self._store.active(), users=self._users)
+        return self._scanned[2]
 
     def _headers(self, name: str) -> list[Node]:
         return [item.node for item in self._scan() if item.kind is Kind.HEADER and item.key == name]
@@ -229,7 +232,7 @@ class SectionFile:
         return values
 
     def _words(self, key: str, values: Sequence[str]) -> tuple[str, ...]:
-        if not _KEY.fullmatch(key):
+        if not _NAME.fullmatch(key):
             raise ValueError("not a name for a key: letters, digits, . _ - work")
         return (key, *values) if self._users and self._fold(key) == "upsmon" else (key, "=", *values)
 
@@ -266,11 +269,10 @@ class SectionFile:
             raise AmbiguousSection(self._duplicate_text(name))
 
     def _check_new(self, name: str, but: str | None = None) -> None:
-        good = WIRE_SAFE.fullmatch(name) and "]" not in name if self._users else _UPS_NAME.fullmatch(name)
+        good = WIRE_SAFE.fullmatch(name) and "]" not in name if self._users else _NAME.fullmatch(name)
         if not good:
-            raise ValueError(
-                f"not a name for a {'user' if self._users else 'UPS'}: letters, digits, . _ - work"
-            )
+            what = "user" if self._users else "UPS"
+            raise ValueError(f"not a name for a {what}: letters, digits, . _ - work")
         for other in self.names():
             clash = other == name if self._users else other.casefold() == name.casefold()
             if clash and other != but:
@@ -285,9 +287,8 @@ class SectionFile:
         items = self._scan()
         at = next(i for i, item in enumerate(items) if item.node is second)
         to = items[at + 1].section if at + 1 < len(items) and items[at + 1].kind is not Kind.HEADER else None
-        return f"{text}: NUT applies what is below the second " + (
-            f"to [{to}]" if to else "to the user before it"
-        )
+        heir = f"[{to}]" if to else "the user before it"
+        return f"{text}: NUT applies what is below the second to {heir}"
 
 
 def _same(users: bool, key: str, old: Sequence[str], new: Sequence[str]) -> bool:

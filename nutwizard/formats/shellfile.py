@@ -49,7 +49,7 @@ class ShellFile:
         """What `sh` has at the end: the last assignment, quotes taken off. None: not set, or not certain."""
         if self._reader.opaque is not None or self._reader.unclosed is not None:
             return None
-        done = [found for found in self._settings(name) if found.fault not in (_BLANKS,)]
+        done = [found for found in self._settings(name) if found.fault != _BLANKS]
         return done[-1].value if done else None
 
     def line(self, name: str) -> int | None:
@@ -60,8 +60,7 @@ class ShellFile:
     def problem(self, name: str) -> str | None:
         """Why the value does not work or is not certain, as one sentence with the line; None: all is well.
 
-        For MODE it must also be one that Debian's wrappers know. Quotes, `export` and a comment behind are no
-        problem.
+        For MODE it must also be one that Debian's wrappers know. Quotes, `export`, a comment behind are fine.
         """
         reader = self._reader
         if reader.unclosed is not None:

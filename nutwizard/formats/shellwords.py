@@ -30,8 +30,7 @@ class Word:
 class Command:
     """The words of one simple command. `plain`: it always runs, in the shell that reads the file.
 
-    `comment` is where a comment that ends its line starts, `alone` tells that no other command is on its
-    lines.
+    `comment`: where a comment that ends its line starts. `alone`: no other command is on its lines.
     """
 
     words: list[Word] = field(default_factory=list)
@@ -53,8 +52,7 @@ class Command:
 class ShellReader:
     """Splits text into commands.
 
-    `unclosed` is where a quote starts that never ends, `opaque` where a here-document makes the rest
-    uncertain.
+    `unclosed`: where a quote starts that never ends. `opaque`: where a here-document makes the rest unsure.
     """
 
     def __init__(self, text: str) -> None:

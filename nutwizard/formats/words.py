@@ -1,7 +1,6 @@
 """NUT's words: how its daemons read a configuration file, and how to spell a value for them.
 
-The grammar is that of NUT 2.7.4 to 2.8.x (nut.conf apart), measured with the real daemons; a test compares
-the two.
+The grammar is that of NUT 2.7.4 to 2.8.x (nut.conf apart), measured with the real daemons, which a test asks.
 """
 
 from __future__ import annotations

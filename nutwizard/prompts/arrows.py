@@ -13,8 +13,7 @@ from prompt_toolkit.completion import WordCompleter
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
 
-from nutwizard.core.answers import Proposed
-from nutwizard.core.fields import Choice, Field, FieldKind
+from nutwizard.core.fields import Choice, FieldKind
 from nutwizard.core.secret import Secret
 from nutwizard.core.shown import safe_text
 from nutwizard.prompts.asker import Back, HelpWanted, Item, Screen
@@ -39,15 +38,8 @@ class QuestionaryAsker(Screen):
         super().__init__(stdout, stops=True)
         self.color = wants_color(stdout, environ)
 
-    def ask(self, field: Field, proposal: Proposed | None, help: str, hints: Sequence[Choice]) -> Any:
-        item = Item(field, proposal, tuple(hints))
-        while True:  # every turn waits for a key; the input's end raises
-            try:
-                return ROWS[field.spec.kind](self, item)
-            except HelpWanted:
-                self.help(help)
-            except ValueError as error:
-                self.say(f"  {error}")
+    def row(self, item: Item) -> Any:
+        return ROWS[item.kind](self, item)
 
     def confirm(self, question: str, default: bool) -> bool:
         return bool(self._run(questionary.confirm(question, default=default, qmark=">"), 2))
@@ -117,12 +109,10 @@ class QuestionaryAsker(Screen):
             validate=_validator(lambda picked: item.read([value for value in picked if value != _OTHER])),
         )  # fmt: skip
         picked: list[str] = self._field(prompt, min(len(rows), _LONG) + 2)
-        words = [value for value in picked if value != _OTHER] + (
-            self._typed(item) if _OTHER in picked else []
-        )
-        self.say(
-            f"  {', '.join(words) or 'none'}"
-        )  # the prompt itself leaves only their number on the screen
+        words = [value for value in picked if value != _OTHER]
+        words += self._typed(item) if _OTHER in picked else []
+        # The prompt itself leaves only their number on the screen.
+        self.say(f"  {', '.join(words) or 'none'}")
         return item.read(words)
 
     def _typed(self, item: Item) -> list[str]:

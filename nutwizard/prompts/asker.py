@@ -133,7 +133,7 @@ class Item:
 
 
 class Screen:
-    """Prints text and knows how much of it the person has not been able to see yet."""
+    """What both askers do alike: print, know what the person could not see yet, ask until the answer fits."""
 
     color = False
     keys = ""
@@ -148,6 +148,20 @@ class Screen:
 
     def page(self, text: Text) -> None:
         self._print(text, stops=self._stops)
+
+    def ask(self, field: Field, proposal: Proposed | None, help: str, hints: Sequence[Choice]) -> Any:
+        item = Item(field, proposal, tuple(hints))
+        while True:  # every turn waits for the person; the input's end raises
+            try:
+                return self.row(item)
+            except HelpWanted:
+                self.help(help)
+            except ValueError as error:
+                self.say(f"  {error}")
+
+    def row(self, item: Item) -> Any:
+        """Ask once, as the field's kind wants it. Raises HelpWanted, Back, and ValueError with a sentence."""
+        raise NotImplementedError
 
     def help(self, text: str) -> None:
         """The help of a field, between empty lines."""

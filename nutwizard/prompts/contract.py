@@ -1,4 +1,4 @@
-"""What the dialogue needs of a session and of an outcome; `nutwizard.engine.session.Session` offers it."""
+"""What the dialogue needs of a session; `nutwizard.engine.session.Session` offers it."""
 
 from __future__ import annotations
 
@@ -6,30 +6,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from nutwizard.core.answers import Proposed
-from nutwizard.core.errors import Exit, Problem
+from nutwizard.core.errors import Problem
 from nutwizard.core.facts import Facts, Role
 from nutwizard.core.fields import Choice, Field
-from nutwizard.core.links import Finding
 from nutwizard.core.page import Page
 from nutwizard.core.plan import FileChange, Plan
 from nutwizard.engine.host import Host
-
-
-class Outcome(Protocol):
-    """How an apply ended. `id`: the transaction, 0 for none; `signals`: held back meanwhile."""
-
-    @property
-    def code(self) -> Exit: ...
-    @property
-    def text(self) -> str: ...
-    @property
-    def findings(self) -> tuple[Finding, ...]: ...
-    @property
-    def id(self) -> int: ...
-    @property
-    def notes(self) -> tuple[str, ...]: ...
-    @property
-    def signals(self) -> tuple[int, ...]: ...
+from nutwizard.engine.outcome import Outcome
 
 
 class GuidedSession(Protocol):

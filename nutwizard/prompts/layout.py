@@ -46,8 +46,10 @@ def lines_of(text: Text) -> list[Line]:
 
 
 def wrapped(line: Line, width: int) -> list[Line]:
-    """The line as lines within `width`: prose keeps its indentation, hanging after a list's mark; what is cut
-    goes on further to the right, so that it does not look like a line of its own.
+    """The line as lines within `width`.
+
+    Prose keeps its indentation, hanging after a list's mark; what is cut goes on further to the right, so
+    that it does not look like a line of its own.
     """
     text = line.text.rstrip() if line.tone is Tone.PROSE else line.text
     if line.tone is Tone.TITLE:

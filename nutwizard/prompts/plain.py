@@ -7,9 +7,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
-from nutwizard.core.answers import Proposed
 from nutwizard.core.errors import UsageError
-from nutwizard.core.fields import Choice, Field, FieldKind
+from nutwizard.core.fields import Choice, FieldKind
 from nutwizard.core.shown import safe_text
 from nutwizard.prompts.asker import Back, HelpWanted, Item, Screen
 from nutwizard.prompts.layout import Line, cells
@@ -27,15 +26,8 @@ class PlainAsker(Screen):
         super().__init__(stdout, stdin.isatty() and stdout.isatty())
         self._in = stdin
 
-    def ask(self, field: Field, proposal: Proposed | None, help: str, hints: Sequence[Choice]) -> Any:
-        item = Item(field, proposal, tuple(hints))
-        while True:  # every turn takes a line; the input's end raises
-            try:
-                return ROWS[field.spec.kind](self, item)
-            except HelpWanted:
-                self.help(help)
-            except ValueError as error:
-                self.say(f"  {error}")
+    def row(self, item: Item) -> Any:
+        return ROWS[item.kind](self, item)
 
     def confirm(self, question: str, default: bool) -> bool:
         words = {"y": True, "yes": True, "n": False, "no": False, "": default}

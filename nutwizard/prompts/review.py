@@ -11,22 +11,24 @@ from nutwizard.core.facts import PRACTICE, Door, Role
 from nutwizard.core.links import State
 from nutwizard.core.plan import Plan
 from nutwizard.core.secret import Secret
+from nutwizard.core.server import WILDCARDS
 from nutwizard.core.site import NUT_PORT
+from nutwizard.engine.outcome import Outcome
 from nutwizard.prompts import show
 from nutwizard.prompts.asker import Asker
-from nutwizard.prompts.contract import GuidedSession, Outcome
+from nutwizard.prompts.contract import GuidedSession
 from nutwizard.prompts.layout import WIDEST, Line, Tone
 
-_RULE = Line("-" * 75, Tone.TITLE)
+_WIDTH = 75
+_RULE = Line("-" * _WIDTH, Tone.TITLE)
 #: Values of the UPS that the result shows; `nutwizard check` has them all.
 _VALUES = 6
-_WILDCARDS = ("0.0.0.0", "::")
 
 
 def head(session: GuidedSession, left: str, right: str = "") -> list[Line]:
     """Where the person is; on a practice machine, that nothing is protected."""
     practice = [Line(PRACTICE)] if session.practice else []
-    gap = " " * max(2, 75 - len(left) - len(right))
+    gap = " " * max(2, _WIDTH - len(left) - len(right))
     return [Line(), *practice, Line(f"{left}{gap}{right}".rstrip(), Tone.TITLE), _RULE]
 
 
@@ -87,8 +89,9 @@ def _root(session: GuidedSession) -> str:
 
 
 def problem_text(problem: Problem, step: str = "") -> str:
-    """What is wrong, after the field and the file that it is about; a field of the step at hand goes unnamed
-    where the text begins with it.
+    """What is wrong, behind the file and the field that it is about.
+
+    A field of the step at hand goes unnamed where the text begins with it.
     """
     field = problem.field.removeprefix(f"{step}.") if step else problem.field
     return ": ".join(
@@ -157,7 +160,7 @@ def reachable(session: GuidedSession, listen: tuple[str, ...]) -> list[str]:
     here.sort(key=lambda address: not address.bridge)
     found: list[str] = []
     for word in listen:
-        if word in _WILDCARDS:
+        if word in WILDCARDS:
             found += [a.address for a in here if (":" in a.address) == (":" in word)]
         elif not word.startswith("127.") and word != "::1":
             found.append(word)

@@ -92,7 +92,9 @@ def change_lines(change: FileChange, *, brief: bool = False) -> list[Line]:
 
 
 def copy_text(change: FileChange) -> str:
-    """The line about a copy that keeps a file as it was before the first change."""
+    """The line about a copy that keeps a file as it was before the first change, or that an undo removes."""
+    if change.after is None:
+        return f"{change.path}  removed: {change.copy_of} is put back"
     return f"{change.path}  keeps {change.copy_of} as it is now"
 
 

@@ -516,7 +516,10 @@ IN_PLACE: dict[str, tuple[Callable[[Path], None], str]] = {
     "fifo": (os.mkfifo, "/etc/nut/ups.conf is a fifo, not a file"),
     "socket": (_socket, "/etc/nut/ups.conf is a socket, not a file"),
     "loop": (_loop, "/etc/nut/ups.conf: Too many levels of symbolic links"),
-    "large": (_large, "/etc/nut/ups.conf: File too large"),
+    "large": (
+        _large,
+        "/etc/nut/ups.conf has 1048577 bytes, more than 64 KiB: this is no configuration file of NUT",
+    ),
 }
 
 

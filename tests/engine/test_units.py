@@ -9,7 +9,7 @@ import pytest
 
 from nutwizard.core.plan import Act, ActKind
 from nutwizard.engine.host import Completed
-from nutwizard.engine.units import complaint, perform
+from nutwizard.engine.units import backwards, complaint, perform
 from tests.support.trees import ScriptedHost
 
 
@@ -47,4 +47,21 @@ def test_other_acts_forget_nothing(tmp_path: Path, kind: ActKind) -> None:
     perform(host, Act(kind, "nut-server.service", "a test"))
     assert [line.split()[1] for line in host.ran] == [
         {"hold": "stop", "release": "start"}.get(kind.value, kind.value)
+    ]
+
+
+def test_the_way_back_gives_its_own_reasons() -> None:
+    forward = [
+        Act(ActKind.HOLD, "x.path", "it would fire"),
+        Act(ActKind.ENABLE, "a.service", "it has to come back"),
+        Act(ActKind.START, "a.service", "it does not run"),
+        Act(ActKind.RESTART, "b.service", "b.conf changed"),
+        Act(ActKind.RELEASE, "x.path", "it watches ups.conf again"),
+    ]
+    assert [(str(act), act.why) for act in backwards(forward)] == [
+        ("hold x.path", "it would fire"),
+        ("stop a.service", "it did not run before"),
+        ("disable a.service", "it was not enabled before"),
+        ("restart b.service", "b.conf changed"),
+        ("release x.path", "it watches ups.conf again"),
     ]

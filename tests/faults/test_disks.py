@@ -159,9 +159,7 @@ def test_a_rename_across_devices(world: World, table: Table) -> None:
 
 
 def test_short_writes(world: World, table: Table) -> None:
-    """RLIMIT_FSIZE: the write that crosses it is short, the next one fails. What was written is never taken
-    for the whole.
-    """
+    """RLIMIT_FSIZE: the write that crosses it is short, the next fails. No part is taken for the whole."""
 
     def limited(root: str, size: int) -> object:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))

@@ -128,7 +128,7 @@ def check(root: str, before: set[str]) -> str:
         assert tree(root) == before
         return "before"
     plan = store.load(records[0].id).plan
-    found = [files.found(host, files.target(change)) for change in plan.files]
+    found = [files.found(host, change.target) for change in plan.files]
     which = [
         word
         for word, wanted in (("before", files.before), ("after", files.after))

@@ -113,8 +113,9 @@ def test_a_generated_secret_is_not_shown(
 def test_nor_one_that_goes_on_behind_a_quote_opened_before() -> None:
     data = f'"\n[u]\npassword = "my\n{CANARY}"\n'.encode()
     assert CANARY not in shown("upsd.users", data)
-    data = f'"\npassword = "my\n{CANARY}"\n'.encode()
-    assert CANARY not in shown("upsd.users", data)
+    for spelled in ('"my', '"a#b" "c'):
+        data = f'"\npassword = {spelled}\n{CANARY}"\n'.encode()
+        assert CANARY not in shown("upsd.users", data)
 
 
 @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=6, max_size=20))

@@ -37,8 +37,7 @@ MESSAGES = {
 def stock_files(names: Iterable[str] = HOST_FILES) -> dict[str, bytes]:
     """Debian's own files by name: this computer's where dpkg vouches for them, else from the package.
 
-    Raises KeyError for a version of NUT that the tests do not know, StockUnavailableError where its package
-    cannot be had.
+    Raises KeyError for a NUT that the tests do not know, StockUnavailableError without its package.
     """
     return {name: _installed(name) or debian_stock.stock_files(_version())[name] for name in names}
 

@@ -16,6 +16,7 @@ from nutwizard.core.page import Page
 from nutwizard.core.plan import Act, ActKind, FileChange, Plan
 from nutwizard.core.secret import Secret
 from nutwizard.core.text import FileText
+from nutwizard.engine.outcome import Outcome
 
 ROOT = Owner("root", "root", 0o640)
 NUT = Owner("root", "nut", 0o640)
@@ -75,13 +76,8 @@ PAGES = {
 
 
 @dataclass(frozen=True)
-class FakeOutcome:
-    code: Exit
-    text: str
-    findings: tuple[Finding, ...] = ()
+class FakeOutcome(Outcome):
     id: int = 7
-    notes: tuple[str, ...] = ()
-    signals: tuple[int, ...] = ()
 
 
 def finding(state: State, subject: str, **words: Any) -> Finding:

@@ -40,6 +40,13 @@ def change(before: bytes | None, after: bytes | None, path: str = paths.UPSD_USE
     return FileChange(path, path, old, new, owner if old else None, owner if new else None)
 
 
+def test_a_copy_is_made_or_goes_with_its_file() -> None:
+    made = replace(change(None, b"x\n", paths.UPS_CONF + ".orig"), copy_of=paths.UPS_CONF)
+    gone = replace(change(b"x\n", None, paths.UPS_CONF + ".orig"), copy_of=paths.UPS_CONF)
+    assert show.copy_text(made) == "/etc/nut/ups.conf.orig  keeps /etc/nut/ups.conf as it is now"
+    assert show.copy_text(gone) == "/etc/nut/ups.conf.orig  removed: /etc/nut/ups.conf is put back"
+
+
 def test_a_plan_is_told_whole() -> None:
     text = show.plan_text(FakeSession().plan(), color=False)
     lines = text.splitlines()

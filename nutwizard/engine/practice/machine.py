@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from nutwizard.core import paths
+from nutwizard.core.draft import nut_reads
 from nutwizard.core.facts import Role
 from nutwizard.core.units import MONITOR, SERVER
 from nutwizard.engine.practice.files import FOLDERS, SidecarOwners, Store
-from nutwizard.engine.practice.nut import readable_by_nut
 from nutwizard.engine.practice.units import Unit, UnitTable
 from nutwizard.engine.tree import Tree
 
@@ -33,9 +33,7 @@ class Machine:
         for path in _READS[unit]:
             stat = self.tree.stat(path)
             # The wrapper script and upsmon's parent read as root; upsd reads the rest as nut.
-            if stat is not None and (
-                unit == MONITOR or path == paths.NUT_CONF or readable_by_nut(stat.owner)
-            ):
+            if stat is not None and (unit == MONITOR or path == paths.NUT_CONF or nut_reads(stat.owner)):
                 found[path] = self.tree.read(path).decode("latin-1")
         return found
 

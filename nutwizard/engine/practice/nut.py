@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nutwizard.core.facts import Owner
 from nutwizard.core.site import NUT_PORT
 from nutwizard.core.upsmon import Monitor, monitors
 from nutwizard.formats.nutfile import NutFile
 from nutwizard.formats.sections import SectionFile
+from nutwizard.formats.shellfile import MODES
 from nutwizard.formats.words import encode
 
 #: Variables of ups.conf that belong to every driver of NUT 2.8.0 (ups.conf(5)).
@@ -24,7 +24,6 @@ _FRAMEWORK = frozenset(
 _MODE = re.compile(
     rb"""^[ \t]*(?:export[ \t]+)?MODE=(?:"([^"]*)"|'([^']*)'|([^\s;\#]*))(\r?)""", re.MULTILINE
 )
-_MODES = ("none", "standalone", "netserver", "netclient")
 _OVERRIDE = re.compile(r"(?:default|override)\.([A-Za-z0-9._-]+)")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 #: What the simulated UPS tells: an APC Back-UPS ES 700 on mains power.
@@ -105,17 +104,10 @@ def check_mode(nut_conf: bytes, program: str) -> None:
     """Whether Debian's wrapper runs upsd or upsmon. Raises Fatal."""
     found = _MODE.findall(nut_conf)
     mode = b"".join(found[-1]).decode("ascii", "replace") if found else ""
-    if mode not in _MODES:
+    if mode not in MODES:
         raise Fatal(f"nut.conf names no valid MODE, so {program} is not started")
     if mode == "none" or (mode == "netclient" and program == "upsd"):
         raise Fatal(f"{program} is disabled by MODE={mode} in nut.conf", clean=True)
-
-
-def readable_by_nut(owner: Owner) -> bool:
-    """Whether the daemons, which run as user and group nut, can read the file."""
-    if owner.user == "nut":
-        return bool(owner.mode & 0o400)
-    return bool(owner.mode & (0o040 if owner.group == "nut" else 0o004))
 
 
 def read_ups(ups_conf: bytes) -> list[Ups]:

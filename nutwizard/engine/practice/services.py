@@ -6,11 +6,11 @@ import time
 
 from nutwizard.core import paths
 from nutwizard.core.facts import Role
-from nutwizard.core.units import ENUMERATOR, ENUMERATOR_PATH, MONITOR, SERVER, driver_unit
+from nutwizard.core.units import DRIVERS, ENUMERATOR, ENUMERATOR_PATH, MONITOR, SERVER, TARGET, driver_unit
 from nutwizard.engine.practice.files import driver_table
 from nutwizard.engine.practice.machine import Machine, file_of
 from nutwizard.engine.practice.nut import Fatal, Ups, check_driver, check_mode, read_monitors, read_ups
-from nutwizard.engine.practice.units import ALL, DRIVERS, RETRYING
+from nutwizard.engine.practice.units import RETRYING
 from nutwizard.engine.practice.world import DRIVER, World, instance
 
 _UPSD_FILES = (paths.UPS_CONF, paths.UPSD_USERS)
@@ -28,9 +28,9 @@ class MachineServices:
         unit = self._units.get(name)
         if unit is None or unit.up:
             return unit is not None
-        if name in (ALL, DRIVERS):
+        if name in (TARGET, DRIVERS):
             self._units.mark(name, "active")
-            self._start_wanted((DRIVERS, SERVER, MONITOR) if name == ALL else self._instances())
+            self._start_wanted((DRIVERS, SERVER, MONITOR) if name == TARGET else self._instances())
         elif name == ENUMERATOR_PATH:
             self._units.mark(name, "active")
         elif name == ENUMERATOR:
@@ -44,7 +44,7 @@ class MachineServices:
 
     def stop(self, name: str) -> bool:
         """Stop a unit and its parts."""
-        parts = {ALL: (MONITOR, SERVER, DRIVERS), DRIVERS: self._instances()}.get(name, ())
+        parts = {TARGET: (MONITOR, SERVER, DRIVERS), DRIVERS: self._instances()}.get(name, ())
         for part in parts:
             self.stop(part)
         if self._units.get(name) is not None:

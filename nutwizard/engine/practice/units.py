@@ -9,27 +9,26 @@ from fnmatch import fnmatchcase
 from typing import Protocol
 
 from nutwizard.core.facts import Role
-from nutwizard.core.units import ENUMERATOR, ENUMERATOR_PATH, MONITOR, SERVER
+from nutwizard.core.units import DRIVERS, ENUMERATOR, ENUMERATOR_PATH, MONITOR, SERVER, TARGET
 from nutwizard.engine.host import Completed
 from nutwizard.engine.practice.files import Store
 
-DRIVERS, ALL = "nut-driver.target", "nut.target"
 _ALIASES = {"nut-client.service": MONITOR}
 _MASKED = "ups-monitor.service"
 _SUFFIXES = (".service", ".target", ".path")
 #: As Debian 12 enables them; "static" has no [Install] part.
 _STOCK = {
     Role.HOST: {
-        ALL: "enabled",
+        TARGET: "enabled",
         DRIVERS: "enabled",
         ENUMERATOR: "enabled",
         ENUMERATOR_PATH: "enabled",
         SERVER: "enabled",
         MONITOR: "enabled",
     },
-    Role.CLIENT: {ALL: "enabled", MONITOR: "enabled"},
+    Role.CLIENT: {TARGET: "enabled", MONITOR: "enabled"},
 }
-_UP_AT_BOOT = (ALL, DRIVERS, ENUMERATOR_PATH)
+_UP_AT_BOOT = (TARGET, DRIVERS, ENUMERATOR_PATH)
 _MOST_LINES = 60
 _TAKES_VALUE = ("-p", "--property", "-n", "--lines", "-u", "--unit", "-o", "--output", "--since")
 _VERBS = ("start", "stop", "restart", "try-restart", "reload", "reload-or-restart", "enable", "disable")
