@@ -73,7 +73,7 @@ def check(args: argparse.Namespace) -> Exit:
             "It is not clear whether this machine serves a UPS or follows a server.",
             "Say it: nutwizard check --role host, or --role client",
         )
-    findings = opening.open_session(host, sources, role).prove()
+    findings = opening.open_session(host, sources, role, asked=False).prove()
     if args.json:
         from nutwizard import as_json
 

@@ -134,14 +134,18 @@ def open_session(
     named: AnswersSet | None = None,
     save: bool = False,
     only: Collection[str] = (),
+    asked: bool = True,
 ) -> Session:
-    """A session on this host, with the answers of an earlier run as far as they are of this role."""
+    """A session on this host, with the answers of an earlier run as far as they are of this role.
+
+    `asked`: whether answers matter at all; a command that only looks does without the saved ones.
+    """
     from nutwizard.engine.saved import read_saved
     from nutwizard.engine.session import Session
 
     if host.door is Door.LIVE and not host.may_write():
         raise NeedsRoot("NUT's files can be read by root only.")
-    saved = read_saved(host, {each: registry.steps_of(each) for each in Role}, role)
+    saved = read_saved(host, {each: registry.steps_of(each) for each in Role}, role) if asked else None
     session = Session(host, sources, role, named=named, saved=saved, save=save, only=only)
     session.require_nut()
     return session

@@ -34,7 +34,7 @@ from nutwizard.engine.nut_errors import (
 )
 
 #: A server that lies may hold a check for no longer than this, however it goes about it.
-LIMITS = Limits(answer=4.0, total=5.0)
+LIMITS = Limits(answer=3.0, total=4.0)
 #: Values that the client's proof shows first, as the guide does.
 SHOWN = ("ups.status", "battery.charge", "battery.charge.low", "battery.runtime", "ups.load", "ups.model")
 #: Just after its start upsd shows the status WAIT (measured: for about 2 s).

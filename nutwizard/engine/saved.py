@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from types import TracebackType
 from typing import Any
 
 from nutwizard.core import paths
 from nutwizard.core.answers import AnswersSet, Origin
-from nutwizard.core.errors import Failed, NeedsRoot
+from nutwizard.core.errors import Failed, NeedsRoot, NotWhole, Unfinished
 from nutwizard.core.facts import Owner, Role
 from nutwizard.core.fields import Field, FieldKind, fields_of
 from nutwizard.core.secret import Secret
@@ -87,7 +88,11 @@ class PasswordFiles:
                 raise Failed(f"{secret.file}: {error.strerror}", "Nothing was changed.") from None
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, (NotWhole, Unfinished)):
+            return  # what was written may hold the password: it must not be lost
         for secret in self._drawn:
             if not self.keep and os.path.lexists(secret.file):
                 self._files.remove(secret.file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -86,9 +87,10 @@ class Session:
         lacks = "NUT is not installed" if not nut.version else f"{', '.join(missing)} is not installed"
         if nut.version and not missing:
             lacks = "the user and group nut are missing"
+        again = "" if missing or not nut.version else "--reinstall "
         raise UsageError(
             f"{lacks} on {self.host.label}: a {self.role.value} needs {' and '.join(wanted)}.",
-            f"Install it and come back: apt-get install {' '.join(missing or wanted)}",
+            f"Install it and come back: apt-get install {again}{' '.join(missing or wanted)}",
         )
 
     def title(self, step: str) -> str:
@@ -159,11 +161,13 @@ class Session:
 
     def apply(self, report: Callable[[str], None]) -> Outcome:
         """Draw the passwords that are to be generated, plan with them, and make it so."""
-        with PasswordFiles(self._draw()) as files:
+        drawn = self._draw()
+        with PasswordFiles(drawn) as files:
             plan = self.plan()
             outcome = carry_out(self.host, self.facts, plan, report=report, command=self._command())
             files.keep = outcome.code == 0
-        return outcome
+        told = [f"a generated password lies in {safe_text(secret.file)}" for secret in drawn]
+        return replace(outcome, notes=(*told, *outcome.notes)) if files.keep else outcome
 
     def prove(self) -> tuple[Finding, ...]:
         """The links of every step, on the files as they are at this moment."""

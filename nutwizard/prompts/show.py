@@ -81,7 +81,7 @@ def change_lines(change: FileChange, *, brief: bool = False) -> list[Line]:
     steps = f"  {', '.join(change.steps)}" if change.steps else ""
     out = [Line(f"{change.path}  {size_of(change)}{steps}")]
     if change.actual != change.path:
-        out.append(Line(f"    is a link to {change.actual}, which is what changes"))
+        out.append(Line(f"    actually {change.actual}: the link stays, what it leads to changes"))
     out += [Line(f"    {why}") for why in change.why]
     if owner := _owner(change):
         out.append(Line(f"    {owner}"))
