@@ -211,6 +211,8 @@ def offline_host(trail: Trail) -> None:
         trail.generated[f"generated, {name}"] = (fresh / f"etc/nutwizard/{name}.password").read_text().strip()
     bench.run("--root", str(fresh), "--role", "host", "plan", str(fresh / "etc/nutwizard/answers.yaml"))
     bench.run("--root", str(fresh), "--role", "host", "undo")
+    bench.run("--root", str(fresh), "forget", "1")
+    bench.run("--root", str(fresh), "forget", "2", "--yes")
 
 
 def offline_client(trail: Trail) -> None:
@@ -367,7 +369,18 @@ def _walked(trail: Trail) -> Trail:
 def test_everything_was_run(trail: Trail) -> None:
     assert trail.failures == [], "\n".join(trail.failures)
     words = {word for ran in trail.ran for word in ran.words}
-    assert words >= {"plan", "apply", "check", "undo", "history", "recover", "step", "--ask", "--json"}
+    assert words >= {
+        "plan",
+        "apply",
+        "check",
+        "undo",
+        "history",
+        "recover",
+        "forget",
+        "step",
+        "--ask",
+        "--json",
+    }
     assert {ran.code for ran in trail.ran} >= {0, 1, 2, 3, 4, 6}
     assert all(raw.count(b"\x1b[") > 50 or "plain" in name for name, raw in trail.screens)
     assert len(set(trail.generated.values())) == 4
