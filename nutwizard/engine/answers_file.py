@@ -47,7 +47,8 @@ def read_answers(
 def _read(path: str, limit: int) -> tuple[bytes, bool]:
     """The bytes, and whether no other user can read them. One open: what is checked is what is read."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        _safe_place(path)
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     except PermissionError:
         raise NeedsRoot(f"{path} may not be read by this user") from None
     except OSError as error:
@@ -66,6 +67,17 @@ def _read(path: str, limit: int) -> tuple[bytes, bool]:
     if len(data) > limit:
         raise AnswersError([Problem(f"is larger than {limit >> 10} KiB", place=path)])
     return data, not found.st_mode & 0o077
+
+
+def _safe_place(path: str) -> None:
+    """Raises AnswersError for a symlink and for a folder where anyone could exchange the file, OSError."""
+    if os.path.islink(path):
+        raise AnswersError([Problem("is a symlink: name the file that it leads to", place=path)])
+    mode = os.stat(os.path.dirname(os.path.abspath(path))).st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise AnswersError(
+            [Problem("lies in a folder that every user can write: it could be exchanged", place=path)]
+        )
 
 
 def _sudo_user() -> int:

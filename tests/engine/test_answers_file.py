@@ -160,7 +160,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     assert told(tmp_path / "fifo") == ["{folder}/fifo: is no regular file"]
     (tmp_path / "loop").symlink_to("loop")
-    assert told(tmp_path / "loop") == ["{folder}/loop: Too many levels of symbolic links"]
+    assert told(tmp_path / "loop") == ["{folder}/loop: is a symlink: name the file that it leads to"]
 
 
 WRITABLE = "can be written by another user: it would decide what root writes"
@@ -169,6 +169,22 @@ WRITABLE = "can be written by another user: it would decide what root writes"
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
 def test_an_answers_file_that_others_can_write(mode: int, tmp_path: Path) -> None:
     assert told(put(tmp_path, "a", HEAD + b"host\n", mode)) == [f"{{folder}}/a: {WRITABLE}"]
+
+
+def test_an_answers_file_that_anyone_could_exchange(tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    path = put(folder, "a", HEAD + b"host\n")
+    folder.chmod(0o777)
+    assert "lies in a folder that every user can write" in told(path)[0]
+    folder.chmod(0o1777)  # as /tmp: nobody may replace the file of another
+    assert read(path).role is Role.HOST
+
+
+def test_an_answers_file_is_not_reached_by_a_link(tmp_path: Path) -> None:
+    path = put(tmp_path, "a", HEAD + b"host\n")
+    (tmp_path / "link").symlink_to(path)
+    assert told(tmp_path / "link") == ["{folder}/link: is a symlink: name the file that it leads to"]
 
 
 @AS_ROOT
@@ -302,7 +318,7 @@ def test_a_password_file_that_is_none(tmp_path: Path) -> None:
     assert told(path)[0].endswith("client_user.password_file: {folder}/p: is no regular file")
     (tmp_path / "p").unlink()
     (tmp_path / "p").symlink_to("nowhere")  # not absent: generating would write through it
-    assert told(path)[0].endswith("client_user.password_file: {folder}/p: No such file or directory")
+    assert told(path)[0].endswith("{folder}/p: is a symlink: name the file that it leads to")
     assert told(put(tmp_path, "a", filed("host", '""')))[0].endswith("expected the name of a file")
 
 
