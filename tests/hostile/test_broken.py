@@ -19,6 +19,7 @@ from nutwizard.engine.machine import OfflineHost
 from nutwizard.engine.session import Session
 from nutwizard.engine.sources import MachineSources
 from tests.hostile.rig import CLIENT_FILES, STOCK, contents, machine
+from tests.hostile.tally import count
 
 CASES = Path(__file__).parents[1] / "cases" / "broken"
 ANSWERS: dict[Role, dict[str, dict[str, Any]]] = {
@@ -72,6 +73,7 @@ def test_a_broken_configuration(tmp_path: Path, name: str) -> None:
     role, ended, said, root = outcome(CASES / name, tmp_path)
     kind, _, words = wanted.partition(": ")
     assert kind == ended, said
+    count("broken configurations", ended)
     if ended == "refused":
         assert words in said
         return

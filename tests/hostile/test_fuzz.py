@@ -22,6 +22,7 @@ from nutwizard.engine.sources import MachineSources
 from nutwizard.formats.redact import masked_lines
 from nutwizard.prompts.show import findings_text, plan_text, summary_lines
 from tests.hostile.rig import CLIENT_FILES, STOCK, machine
+from tests.hostile.tally import count
 
 #: Seconds for one plan with its diff, on a slow machine.
 SOON = 10.0
@@ -108,6 +109,7 @@ def tried(machines: dict[str, Path], role: str, name: str, data: bytes, *, whole
         assert path.read_bytes() == data
         path.write_bytes(STOCK[name])
     assert said.strip()
+    count("contents of managed files", "a plan or an error")
     return said
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hostile.tally import count
 from tests.test_script import bench_in
 
 COMMANDS = ["touch CANARY", "id >CANARY", ": >CANARY", "exec touch CANARY", "eval 'touch CANARY'"]
@@ -51,7 +52,8 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def test_none_runs(outcomes: list[str]) -> None:
-    print(f"injection strings through the script: {len(outcomes)} tried, {outcomes.count('')} were text")
+    for outcome in outcomes:
+        count("injection strings through the script", "ran" if outcome else "were text")
     assert [outcome for outcome in outcomes if outcome] == []
 
 

@@ -20,6 +20,7 @@ from nutwizard.engine.session import ALPHABET, PASSWORD_LENGTH, Session
 from nutwizard.engine.sources import MachineSources
 from tests.engine.test_nut_client import dial
 from tests.hostile.rig import CLIENT_FILES, STOCK, machine
+from tests.hostile.tally import count
 from tests.support.real_nut import RelocatedNut, require_nut
 
 PRINTABLE = "".join(map(chr, range(32, 127)))
@@ -102,7 +103,7 @@ def test_users_and_passwords_log_in_on_a_real_upsd(tmp_path: Path) -> None:
         for name, password in accounts.items():
             with open_client(dial, nut.address, nut.port, Limits()) as client:
                 client.login("apc", name, password)
-    print(f"users and passwords through the steps to a real upsd: {len(accounts)} written, all logged in")
+    count("users and passwords on a real upsd", "logged in", len(accounts))
     assert len(accounts) >= 20
 
 
