@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import NoReturn
 
 import hypothesis
@@ -21,6 +21,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """A test marked `lab` needs root and NUT; where they are missing it is skipped, in CI it fails."""
     if item.get_closest_marker("lab") and (reason := _no_lab()):
         _cannot_run(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Whatever way a test was skipped: in CI that is a failure, but for those marked `may_skip`."""
+    report = yield
+    if IN_CI and report.skipped and not item.get_closest_marker("may_skip"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{reason}: in CI nothing is skipped"
+    return report
 
 
 def _no_lab() -> str | None:

@@ -9,8 +9,6 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-pytestmark = pytest.mark.skipif(not (ROOT / "nutwizard" / "cli.py").exists(), reason="needs nutwizard/cli.py")
-
 # Runs a command as a fresh interpreter would, then tells its exit code and what it loaded.
 PROBE = """
 import json, sys
