@@ -74,7 +74,7 @@ class Actions(Step[Answers]):
             else Proposed("ours", Origin.GUIDE),
         }
 
-    def choices(self, view: View) -> Mapping[str, tuple[Choice, ...]]:
+    def choices(self, view: View, given: Mapping[str, Any]) -> Mapping[str, tuple[Choice, ...]]:
         return {"events": tuple(Choice(event) for event in events_of(view.facts.nut.version))}
 
     def check(self, view: View, answers: Answers) -> Iterable[Problem]:

@@ -74,7 +74,7 @@ class Driver(Step[Answers]):
             **{key: new for key, new in delays.items() if values[key].origin is not Origin.CURRENT},
         }
 
-    def choices(self, view: View) -> Mapping[str, tuple[Choice, ...]]:
+    def choices(self, view: View, given: Mapping[str, Any]) -> Mapping[str, tuple[Choice, ...]]:
         return {"driver": tuple(Choice(name) for name in view.facts.nut.drivers)}
 
     def check(self, view: View, answers: Answers) -> Iterable[Problem]:

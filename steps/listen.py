@@ -63,7 +63,7 @@ class Listen(Step[Answers]):
             return {"addresses": Proposed(addresses, Origin.CURRENT, "from upsd.conf"), "port": port}
         return {"addresses": _from_bridge(view), "port": port}
 
-    def choices(self, view: View) -> Mapping[str, tuple[Choice, ...]]:
+    def choices(self, view: View, given: Mapping[str, Any]) -> Mapping[str, tuple[Choice, ...]]:
         own = tuple(
             Choice(a.address, f"{a.interface}{', a bridge' if a.bridge else ''}")
             for a in view.facts.addresses()

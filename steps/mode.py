@@ -43,7 +43,7 @@ class Mode(Step[Answers]):
             return {"mode": Proposed(wanted, Origin.CURRENT, "from nut.conf")}
         return {"mode": Proposed(wanted, Origin.GUIDE, f"now {found}" if found else "")}
 
-    def choices(self, view: View) -> Mapping[str, tuple[Choice, ...]]:
+    def choices(self, view: View, given: Mapping[str, Any]) -> Mapping[str, tuple[Choice, ...]]:
         notes = {"netserver": "serve the UPS to other machines", "netclient": "follow a server"}
         wanted = MODES[view.site.role]
         return {"mode": (Choice(wanted, notes[wanted]),)}

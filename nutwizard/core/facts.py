@@ -206,11 +206,23 @@ class DriverOptions:
 
 
 @dataclass(frozen=True)
+class Served:
+    """What a NUT server tells without a login: its UPSes with their descriptions, and by UPS its variables
+    and the addresses that are logged in.
+    """
+
+    ups: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    clients: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything that steps look at. `units` is empty where nothing runs (another root).
 
     `booted`: when the machine came up, seconds since the epoch, 0 when not known. `free`: free bytes where
-    nutwizard keeps its state.
+    nutwizard keeps its state. `server`: what the NUT server at an address and port tells, None when it
+    does not answer; waits up to 4 s the first time.
     """
 
     door: Door
@@ -232,6 +244,7 @@ class Facts:
     driver_options: Callable[[str], DriverOptions] = field(
         default=lambda _: DriverOptions(False), compare=False
     )
+    server: Callable[[str, int], Served | None] = field(default=lambda _address, _port: None, compare=False)
 
     @property
     def runs(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -22,6 +22,7 @@ class FieldKind(StrEnum):
     TEXTS = "texts"
     SECRET = "secret"
     BOOLEAN = "boolean"
+    ROWS = "rows"
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,10 @@ class Spec:
     """What a value may be. `low` and `high` bound an integer, in `unit`.
 
     `check` names what is wrong with a text. `kept_in`: the file that keeps a secret beside saved answers.
+    `only_with`: (field, value) of the same step without which this one means nothing; its value is None then.
+    `row`: for ROWS the frozen dataclass of one row, whose `str` is the row for a person; `keyed`: its first
+    field names the row, and an answers file writes the rows as a mapping. `offers`: what this machine offers
+    for the fields of a row.
     """
 
     kind: FieldKind
@@ -48,6 +53,10 @@ class Spec:
     check: Callable[[str], str | None] | None = None
     choices: tuple[Choice, ...] = ()
     kept_in: str = ""
+    only_with: tuple[str, str] | None = None
+    row: type[Any] | None = None
+    keyed: bool = False
+    offers: Mapping[str, tuple[Choice, ...]] = dataclasses.field(default_factory=dict)
 
     @property
     def limits(self) -> str:
@@ -69,6 +78,10 @@ class Field:
     def read(self, raw: str | Sequence[str]) -> Any:
         """The typed value of what was written. Raises ValueError; its sentence never repeats a secret."""
         spec = self.spec
+        if spec.kind is FieldKind.ROWS:
+            if isinstance(raw, str) and raw.strip().lower() not in ("", "none", "null", "~"):
+                raise ValueError("expected a list of rows, got one value")
+            return self.read_rows([] if isinstance(raw, str) else [{"": word} for word in raw])
         if spec.kind in (FieldKind.TEXTS, FieldKind.CHOICES):
             values = raw.replace(",", " ").split() if isinstance(raw, str) else list(raw)
             return tuple(self._text(value) for value in values)
@@ -84,6 +97,38 @@ class Field:
             return _boolean(raw.strip().lower())
         return self._text(raw)
 
+    def read_rows(self, raw: Sequence[Mapping[str, str | Sequence[str]]]) -> tuple[Any, ...]:
+        """The typed rows. Raises ValueError naming the row and its field."""
+        return tuple(self.read_row(cells, f"row {n}") for n, cells in enumerate(raw, 1))
+
+    def read_row(self, cells: Mapping[str, str | Sequence[str]], where: str) -> Any:
+        """One typed row. A cell that may be left out is None then. Raises ValueError naming `where`."""
+        columns = self.columns
+        unknown = [name for name in cells if name not in [column.name for column in columns]]
+        if unknown:
+            raise ValueError(f"{where}: expected {', '.join(column.name for column in columns)}")
+        values = {}
+        for column in columns:
+            if column.name not in cells and not column.spec.optional:
+                raise ValueError(f"{where}: {column.name} is missing")
+            try:
+                values[column.name] = column.read(cells.get(column.name, "none"))
+            except ValueError as error:
+                raise ValueError(f"{where}: {column.name}: {error}") from None
+        assert self.spec.row is not None
+        return self.spec.row(**values)
+
+    @property
+    def columns(self) -> tuple[Field, ...]:
+        """The fields of one row; none where the field has no rows."""
+        found = fields_of(self.spec.row) if self.spec.row is not None else ()
+        return tuple(offering(column, self.spec.offers) for column in found)
+
+    def applies(self, values: Mapping[str, Any]) -> bool:
+        """Whether the field means anything beside these values of its step."""
+        only = self.spec.only_with
+        return only is None or values.get(only[0]) == only[1]
+
     def show(self, value: Any) -> str:
         """The value as a person types it; a secret is masked."""
         if value is None:
@@ -91,7 +136,7 @@ class Field:
         if isinstance(value, bool):
             return "yes" if value else "no"
         if isinstance(value, tuple):
-            return ", ".join(map(str, value))
+            return ("; " if self.spec.row else ", ").join(map(str, value))
         if isinstance(value, Secret):
             return value.reveal() if value.pending else "********"
         return str(value)
@@ -121,6 +166,18 @@ def _boolean(raw: str) -> bool:
     if raw in ("no", "false", "off"):
         return False
     raise ValueError(f'expected yes or no, got "{raw[:40]}"')
+
+
+def offering(found: Field, offered: Mapping[str, Sequence[Choice]]) -> Field:
+    """The field with the choices offered under its name; for a field of rows also `FIELD.COLUMN`."""
+    head = f"{found.name}."
+    columns = {name.removeprefix(head): tuple(row) for name, row in offered.items() if name.startswith(head)}
+    if columns:
+        return Field(found.name, dataclasses.replace(found.spec, offers=columns))
+    choices = offered.get(found.name, ())
+    if not choices or found.spec.check is not None:
+        return found
+    return Field(found.name, dataclasses.replace(found.spec, choices=tuple(choices)))
 
 
 def setting(kind: FieldKind, label: str, **spec: Any) -> Any:

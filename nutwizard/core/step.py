@@ -80,8 +80,11 @@ class Step(Generic[A]):
         """
         return {}
 
-    def choices(self, view: View) -> Mapping[str, tuple[Choice, ...]]:
-        """What this machine offers for fields that take choices (or suggestions for texts)."""
+    def choices(self, view: View, given: Mapping[str, Any]) -> Mapping[str, tuple[Choice, ...]]:
+        """What this machine offers for fields that take choices (or suggestions for texts).
+
+        `given` as in `suggest`: the names of a server's UPSes depend on which server.
+        """
         return {}
 
     def check(self, view: View, answers: A) -> Iterable[Problem]:

@@ -20,6 +20,7 @@ from nutwizard.core.facts import Role
 from nutwizard.core.fields import Field, FieldKind, fields_of
 from nutwizard.core.secret import Secret
 from nutwizard.core.step import Step
+from nutwizard.engine.answers_rows import RowError, read_rows
 
 VERSION = "1"
 LARGEST = 64 << 10
@@ -196,6 +197,14 @@ class _Reader:
         return given
 
     def _field(self, step: Step[Any], field: Field, node: yaml.Node, given: dict[str, Given]) -> None:
+        if field.spec.kind is FieldKind.ROWS:
+            try:
+                rows = read_rows(node, field)
+            except RowError as error:
+                self._wrong(error.node, f"{step.name}.{field.name}: {error.text}")
+                return
+            given[field.name] = Given(rows, self.origin, self._place(node.start_mark))
+            return
         raw = self._raw(node, f"{step.name}.{field.name}")
         if raw is None:
             return

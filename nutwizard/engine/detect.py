@@ -25,6 +25,7 @@ from nutwizard.core.facts import (
 )
 from nutwizard.core.text import FileText
 from nutwizard.core.units import units_of
+from nutwizard.engine.asked import ServerAsker
 from nutwizard.engine.host import Host
 from nutwizard.formats.sections import SectionFile
 from nutwizard.formats.shellfile import ShellFile
@@ -88,6 +89,7 @@ def detect(
         booted=Lazy(sources.booted),
         usb=Lazy(sources.usb),
         driver_options=sources.driver_options,
+        server=ServerAsker(host),
     )
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nutwizard.core.answers import AnswersSet, Given, Proposed, choose
+from nutwizard.core.answers import AnswersSet, Given, Origin, Proposed, choose
 from nutwizard.core.draft import Draft
 from nutwizard.core.errors import Problem
 from nutwizard.core.facts import Facts, Role
-from nutwizard.core.fields import Field, fields_of
+from nutwizard.core.fields import Field, fields_of, offering
 from nutwizard.core.site import Site
 from nutwizard.core.step import Step, View
 
@@ -61,6 +60,7 @@ class Planner:
             walk.views[step.name] = view
             decided = self.decide(step, view, sources)
             walk.decided[step.name] = decided
+            walk.problems += _pointless(step, self.role, decided, sources)
             missing = _missing(step, self.role, decided)
             if missing:
                 walk.problems += missing
@@ -85,7 +85,12 @@ class Planner:
         first = step.suggest(view, {})
         told = {name: value for name, value in firm.items() if _wins(given[name], first.get(name))}
         proposed = step.suggest(view, told) if told else first
-        return {name: choose(proposed[name], given[name]) for name in names}
+        chosen = {name: choose(proposed[name], given[name]) for name in names}
+        values = {name: found.value for name, found in chosen.items()}
+        return {
+            each.name: chosen[each.name] if each.applies(values) else Proposed(None, Origin.GUIDE)
+            for each in fields_of(step.answers_type(self.role))
+        }
 
     def affected(self, only: Collection[str], before: Walk, after: Walk) -> set[str]:
         """The steps in `only`, and those for which the new answers have changed what they share."""
@@ -98,8 +103,8 @@ class Planner:
 
     def fields(self, step: Step[Any], view: View) -> tuple[Field, ...]:
         """The step's fields with the choices of this machine filled in."""
-        offered = step.choices(view)
-        return tuple(_offering(found, offered) for found in fields_of(step.answers_type(self.role)))
+        offered = step.choices(view, {})
+        return tuple(offering(found, offered) for found in fields_of(step.answers_type(self.role)))
 
 
 def _edit(step: Step[Any], draft: Draft, view: View, answers: Any) -> list[Problem]:
@@ -117,11 +122,22 @@ def _wins(given: Sequence[Given], proposed: Proposed | None) -> bool:
     return proposed is None or min(g.origin.rank for g in given) < proposed.origin.rank
 
 
-def _offering(found: Field, offered: Mapping[str, Any]) -> Field:
-    choices = offered.get(found.name, ())
-    if not choices or found.spec.check is not None:
-        return found
-    return Field(found.name, dataclasses.replace(found.spec, choices=tuple(choices)))
+def _pointless(
+    step: Step[Any], role: Role, decided: Mapping[str, Proposed], sources: Sequence[AnswersSet]
+) -> list[Problem]:
+    """Values of a named file that mean nothing beside the others: ignored, they would be relied on."""
+    values = {name: found.value for name, found in decided.items()}
+    found = []
+    for each in fields_of(step.answers_type(role)):
+        if each.spec.only_with is None or each.applies(values):
+            continue
+        other, wanted = each.spec.only_with
+        for source in sources:
+            given = source.get(step.name, each.name)
+            if given is not None and given.origin is Origin.NAMED and given.value is not None:
+                text = f"is used only with {other}: {wanted}, and here {other} is {values.get(other)}"
+                found.append(Problem(text, f"{step.name}.{each.name}", given.place))
+    return found
 
 
 def _missing(step: Step[Any], role: Role, decided: Mapping[str, Proposed]) -> list[Problem]:

@@ -29,18 +29,43 @@ def answers_text(role: Role, steps: Sequence[Step[Any]], answers: Mapping[str, A
         fields = fields_of(step.answers_type(role))
         if fields:
             lines.append(f"{step.name}:")
-            lines += [_line(found, getattr(answers[step.name], found.name), folder) for found in fields]
+            values = {found.name: getattr(answers[step.name], found.name) for found in fields}
+            lines += [_line(found, values[found.name], folder) for found in fields if found.applies(values)]
     return "".join(f"{line}\n" for line in lines)
 
 
 def _line(found: Field, value: Any, folder: str) -> str:
     if isinstance(value, Secret):
         return f"  {found.name}_file: {_quoted(os.path.relpath(found.spec.kept_in, folder))}"
+    if found.spec.kind is FieldKind.ROWS:
+        return f"  {found.name}: {_rows(found, value)}"
     if isinstance(value, tuple):
         return f"  {found.name}: [{', '.join(map(_quoted, value))}]"
     if found.spec.kind in (FieldKind.TEXT, FieldKind.CHOICE) and isinstance(value, str):
         return f"  {found.name}: {_quoted(value)}"
     return f"  {found.name}: {found.show(value)}"
+
+
+def _rows(found: Field, rows: Sequence[Any]) -> str:
+    """The rows on one line: a mapping where the first field names the row, else a list of mappings."""
+    opening, closing = "{}" if found.spec.keyed else "[]"
+    return f"{opening}{', '.join(_row(found, row) for row in rows)}{closing}"
+
+
+def _row(found: Field, row: Any) -> str:
+    cells = [(column, getattr(row, column.name)) for column in found.columns]
+    words = {column.name: _cell(column, value) for column, value in cells if value is not None}
+    key = words.pop(found.columns[0].name) if found.spec.keyed else ""
+    if found.spec.keyed and len(words) == 1:
+        return f"{key}: {next(iter(words.values()))}"
+    inner = f"{{{', '.join(f'{name}: {word}' for name, word in words.items())}}}"
+    return f"{key}: {inner}" if key else inner
+
+
+def _cell(column: Field, value: Any) -> str:
+    if isinstance(value, tuple):
+        return _quoted(value[0]) if len(value) == 1 else f"[{', '.join(map(_quoted, value))}]"
+    return _quoted(column.show(value))
 
 
 def _quoted(text: str) -> str:

@@ -116,9 +116,9 @@ class Session:
     def fields(self, step: str) -> tuple[Field, ...]:
         return self._planner.fields(self._guide[step], self._view(step))
 
-    def hints(self, step: str) -> Mapping[str, tuple[Choice, ...]]:
-        """What this machine suggests for fields that take any text, by field."""
-        return self._guide[step].choices(self._view(step))
+    def hints(self, step: str, given: Mapping[str, Any] | None = None) -> Mapping[str, tuple[Choice, ...]]:
+        """What is suggested for fields that take any text, by field; `given` as in `proposals`."""
+        return self._guide[step].choices(self._view(step), given or {})
 
     def proposals(self, step: str, given: Mapping[str, Any] | None = None) -> Mapping[str, Proposed]:
         """The winning value of each field; `given` are values typed in this step so far."""

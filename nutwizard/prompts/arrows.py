@@ -171,6 +171,7 @@ ROWS: dict[FieldKind, Callable[[QuestionaryAsker, Item], Any]] = {
     FieldKind.TEXTS: QuestionaryAsker.several,
     FieldKind.SECRET: QuestionaryAsker.secret,
     FieldKind.BOOLEAN: QuestionaryAsker.one,
+    FieldKind.ROWS: QuestionaryAsker.rows,
 }
 
 

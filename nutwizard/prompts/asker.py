@@ -159,9 +159,18 @@ class Screen:
             except ValueError as error:
                 self.say(f"  {error}")
 
+    def choose(self, question: str, choices: Sequence[Choice], default: str) -> str:
+        raise NotImplementedError
+
     def row(self, item: Item) -> Any:
         """Ask once, as the field's kind wants it. Raises HelpWanted, Back, and ValueError with a sentence."""
         raise NotImplementedError
+
+    def rows(self, item: Item) -> Any:
+        """Rows one after the other: a menu, then the fields of one row. Raises HelpWanted, Back."""
+        from nutwizard.prompts.rowtable import edit_rows
+
+        return edit_rows(self, item)
 
     def help(self, text: str) -> None:
         """The help of a field, between empty lines."""

@@ -138,20 +138,26 @@ def _ask_fields(
 ) -> bool:
     """Ask these fields in order, into `given`; False when the person goes back from the first one."""
     fields = {field.name: field for field in session.fields(step)}
-    hints, help = session.hints(step), session.page(step).help
-    at = 0
-    while at < len(names):  # every turn waits for the person
+    help = session.page(step).help
+    at, way = 0, 1
+    while at < len(names):  # every turn waits for the person, or moves on
+        if at < 0:
+            return False
         name = names[at]
         # Asked anew for each field: what is proposed may follow from the fields before it.
-        proposal = session.proposals(step, _settled(given)).get(name)
+        so_far = _settled(given)
+        proposals = session.proposals(step, so_far)
+        if not fields[name].applies({other: found.value for other, found in proposals.items()}):
+            given.pop(name, None)
+            at += way
+            continue
+        hints = session.hints(step, so_far).get(name, ())
         try:
-            given[name] = asker.ask(fields[name], proposal, help.get(name, ""), hints.get(name, ()))
+            given[name] = asker.ask(fields[name], proposals.get(name), help.get(name, ""), hints)
+            way = 1
         except Back:
-            if at == 0:
-                return False
-            at -= 1
-        else:
-            at += 1
+            way = -1
+        at += way
     return True
 
 

@@ -128,6 +128,7 @@ ROWS: dict[FieldKind, Callable[[PlainAsker, Item], Any]] = {
     FieldKind.TEXTS: PlainAsker.text,
     FieldKind.SECRET: PlainAsker.secret,
     FieldKind.BOOLEAN: PlainAsker.text,
+    FieldKind.ROWS: PlainAsker.rows,
 }
 
 

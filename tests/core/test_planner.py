@@ -78,7 +78,7 @@ class User(Step[UserAnswers]):
         told = Proposed(secret, Origin.CURRENT if secret else Origin.GUIDE, "the password of that user")
         return {"user": Proposed("a", Origin.CURRENT), "password": told}
 
-    def choices(self, view: View) -> Mapping[str, tuple[Choice, ...]]:
+    def choices(self, view: View, given: Mapping[str, Any]) -> Mapping[str, tuple[Choice, ...]]:
         return {"user": (Choice("a"), Choice("b")), "password": (Choice("x"),)}
 
     def edit(self, draft: Draft, view: View, answers: UserAnswers) -> None:

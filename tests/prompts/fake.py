@@ -139,7 +139,7 @@ class FakeSession:
     def fields(self, step: str) -> tuple[Field, ...]:
         return FIELDS[step]
 
-    def hints(self, step: str) -> Mapping[str, tuple[Choice, ...]]:
+    def hints(self, step: str, given: Mapping[str, Any] | None = None) -> Mapping[str, tuple[Choice, ...]]:
         every = (Choice("0.0.0.0", "as the guide does"), Choice("192.168.1.107", "vmbr0"))
         return {"addresses": every} if step == "listen" else {}
 
