@@ -1,7 +1,11 @@
 #!/bin/sh
-# upssched-cmd - written by nutwizard; run by upssched as the user nut, with one argument: the event.
-# Yours to extend: a word of an AT line in /etc/nut/upssched.conf is a case below. Everything is quoted,
-# so that no text of the UPS or of the network can become a command or an option: keep it that way.
+# upssched-cmd - written by nutwizard; checksum @CHECKSUM@
+# upssched runs it as the user nut, with one argument: a word of an AT line in
+# /etc/nut/upssched.conf. Actions of your own belong in upssched-own, below:
+# nutwizard never touches that file. Edit this one and it is yours: nutwizard
+# sees that by the checksum, and from then on leaves it alone.
+# Everything is quoted, so that no text of the UPS or of the network can become
+# a command or an option.
 set -uf
 PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin
 LC_ALL=C
@@ -9,10 +13,16 @@ export PATH LC_ALL
 
 default_ups='@UPS@'
 wall=@WALL@
+# Where this is an executable file, it is called with three arguments: the word,
+# the UPS, the message.
+own=/usr/local/sbin/upssched-own
+own_limit=30
 
-# No call may hold the script: a server that is gone, a log that is full, a terminal that is stuck.
+# No call may hold the script: a server that is gone, a log that is full, a
+# terminal that is stuck.
+limit=10
 bounded() {
-    timeout -k 2 10 "$@"
+    timeout -k 2 "$limit" "$@"
 }
 
 # One line, printable, at most $1 characters.
@@ -30,10 +40,21 @@ log() {
     bounded logger -i -t upssched-cmd -- "$1"
 }
 
+# The user's own actions; how they end is logged.
+call_own() {
+    timeout -k 2 "$own_limit" "$own" "$event" "$ups" "$message"
+    code=$?
+    case $code in
+        0) ;;
+        124 | 137) log "ERROR - $own $event was ended after $own_limit s" ;;
+        *) log "ERROR - $own $event ended with code $code" ;;
+    esac
+}
+
 event=$(printf '%s' "${1-}" | clean 40)
 log "Calling upssched-cmd $event"
 
-# upssched names the UPS of the event in UPSNAME; what cannot be the name of one is not used.
+# upssched names the UPS in UPSNAME; what cannot be the name of one is not used.
 ups=${UPSNAME:-$default_ups}
 case $ups in
     -* | *[!]A-Za-z0-9._@:%[-]*) ups=$default_ups ;;
@@ -42,6 +63,7 @@ esac
 
 # An argument that had to be cleaned is none that we know.
 [ "$event" = "${1-}" ] || event="$event (unprintable or too long)"
+fsd=no
 case $event in
     online) text='INFO - Power supply is back online.' ;;
     onbatt) text='WARNING - Power failure. Now running on battery.' ;;
@@ -51,7 +73,7 @@ case $event in
     commok) text='INFO - The UPS answers again.' ;;
     commbad) text='WARNING - The UPS stopped answering.' ;;
     nocomm) text='WARNING - The UPS cannot be reached.' ;;
-    noparent) text='WARNING - upsmon lost its root process and cannot shut this machine down.' ;;
+    noparent) text='WARNING - upsmon lost its root part: it cannot shut down.' ;;
     replbatt) text='WARNING - The battery needs to be replaced.' ;;
     cal) text='INFO - Calibration is running.' ;;
     notcal) text='INFO - Calibration has ended.' ;;
@@ -73,9 +95,12 @@ case $event in
     notother) text='INFO - The UPS has no unknown status any more.' ;;
     suspend_starting) text='INFO - This machine is going to sleep.' ;;
     suspend_finished) text='INFO - This machine woke up.' ;;
+@TIMERS@
     *) text='' ;;
 esac
 
+# A forced shutdown does not wait long for words about it.
+[ "$fsd" = no ] || limit=3
 status=$(ask ups.status)
 charge=unknown
 [ "$status" = unknown ] || charge=$(ask battery.charge)
@@ -88,6 +113,18 @@ fi
 
 message="$ups, $state - $text"
 log "$message"
+if [ "$fsd" = yes ]; then
+    limit=10
+    said=$(bounded upsmon -c fsd 2>&1)
+    code=$?
+    said=$(printf '%s\n' "$said" | tail -n 1 | clean 120)
+    [ "$code" = 0 ] || log "ERROR - upsmon -c fsd ended with code $code: $said"
+fi
+# In the background: upssched's timers stand still while this script runs. The
+# braces let go of the caller's output, which dash keeps open for a function.
+if [ -f "$own" ] && [ -x "$own" ]; then
+    { call_own; } </dev/null >/dev/null 2>&1 &
+fi
 if [ "$wall" = yes ]; then
     printf '%s\n' "$message" | bounded wall
 fi

@@ -6,12 +6,17 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nutwizard.core.clients import folder_of
 from nutwizard.core.facts import Owner, Role
 from nutwizard.core.links import Finding, State
 from nutwizard.core.plan import FileChange, Plan
+from nutwizard.core.site import Client
 from nutwizard.formats.redact import diff
 
 if TYPE_CHECKING:
+    from nutwizard.engine.listing.listed import PathList
+    from nutwizard.engine.listing.rows import PathRow
+    from nutwizard.engine.logs import Log
     from nutwizard.engine.outcome import Outcome
     from nutwizard.engine.store import Record
 
@@ -21,8 +26,8 @@ def plan(found: Plan, *, practice: bool) -> str:
     return _text(_plan(found) | {"practice": practice})
 
 
-def outcome(found: Plan, done: Outcome, *, practice: bool) -> str:
-    """`code`, `text`, `transaction`, `notes`, `links`, `plan`, `practice`."""
+def outcome(found: Plan, done: Outcome, *, practice: bool, clients: Sequence[Client] = ()) -> str:
+    """`code`, `text`, `transaction`, `notes`, `links`, `clients`, `plan`, `practice`."""
     return _text(
         {
             "code": int(done.code),
@@ -30,17 +35,32 @@ def outcome(found: Plan, done: Outcome, *, practice: bool) -> str:
             "transaction": done.id or None,
             "notes": list(done.notes),
             "links": [_finding(each) for each in done.findings],
+            "clients": [
+                {"name": each.name, "addresses": list(each.addresses), "folder": folder_of(each)}
+                for each in clients
+            ],
             "plan": _plan(found),
             "practice": practice,
         }
     )
 
 
-def findings(role: Role, found: Iterable[Finding], *, practice: bool) -> str:
-    """`role`, `links`; a link has id, subject, status, evidence, cause, fix, step, values."""
+def findings(role: Role, found: Iterable[Finding], *, practice: bool, log: Log | None = None) -> str:
+    """`role`, `links`, `log`; a link has id, subject, status, evidence, cause, fix, step, values."""
     links = [_finding(each) for each in found]
     broken = [link for link in links if link["status"] == State.BROKEN]
-    return _text({"role": role.value, "practice": practice, "broken": len(broken), "links": links})
+    found_in_log = None if log is None else _log(log)
+    return _text(
+        {"role": role.value, "practice": practice, "broken": len(broken), "links": links, "log": found_in_log}
+    )
+
+
+def watched(role: Role, found: Iterable[Finding], at: float, *, practice: bool) -> str:
+    """One look of `check --watch`, on one line: `at` (seconds since the epoch), then as `findings`."""
+    links = [_finding(each) for each in found]
+    broken = sum(link["status"] == State.BROKEN for link in links)
+    value = {"at": round(at, 3), "role": role.value, "practice": practice, "broken": broken, "links": links}
+    return json.dumps(value)
 
 
 def history(records: Sequence[Record], *, practice: bool) -> str:
@@ -65,6 +85,70 @@ def history(records: Sequence[Record], *, practice: bool) -> str:
             ],
         }
     )
+
+
+def paths(found: PathList, now: float, *, practice: bool) -> str:
+    """`role`, `practice`, `paths`, `logs`, `transactions`, `unseen`. `now`: seconds since the epoch."""
+    kept = {"count": found.kept[0], "bytes": found.kept[1]} if found.kept else None
+    return _text(
+        {
+            "role": found.role.value,
+            "practice": practice,
+            "paths": [_path(row, now) for row in found.rows],
+            "logs": [{"what": each.what, "command": each.command} for each in found.logs],
+            "transactions": kept,
+            "unseen": list(found.unseen),
+        }
+    )
+
+
+def _path(row: PathRow, now: float) -> dict[str, Any]:
+    return {
+        "group": row.group.value,
+        "kind": row.kind.value,
+        "path": row.path,
+        "there": row.there.value,
+        "owner": _owner(row.owner),
+        "purpose": row.purpose,
+        "leads_to": row.leads_to or None,
+        "backups": [
+            {
+                "path": each.path,
+                "owner": _owner(each.owner),
+                "age": max(0, int(now - each.changed)),
+                "wrong": each.wrong or None,
+            }
+            for each in row.backups
+        ],
+        "wrong": [*(["it is missing"] if row.lacking else []), *row.wrong],
+        "absent": row.absent or None,
+        "note": row.note or None,
+    }
+
+
+def _log(log: Log) -> dict[str, Any]:
+    return {
+        "source": log.source or None,
+        "why": log.why or None,
+        "begin": log.begin,
+        "end": log.end,
+        "left_out": log.left_out,
+        "events": [
+            {
+                "event": row.kind.value,
+                "first": row.first,
+                "last": row.last,
+                "count": row.count,
+                "ups": row.ups or None,
+                "user": row.user or None,
+                "address": row.address or None,
+                "reason": row.reason or None,
+                "text": row.text,
+            }
+            for row in log.rows
+        ],
+        "remarks": list(log.remarks),
+    }
 
 
 def _plan(found: Plan) -> dict[str, Any]:
@@ -106,6 +190,7 @@ def _finding(found: Finding) -> dict[str, Any]:
         "cause": found.cause or None,
         "fix": found.fix or None,
         "step": found.link.step,
+        "awaited": found.link.awaited,
         "values": dict(found.values),
     }
 

@@ -54,19 +54,36 @@ def parser() -> argparse.ArgumentParser:
 def _commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     step = _command(commands, "step", "one step again; the others from saved answers and the current files")
     step.add_argument(
-        "name", metavar="NAME", help="mode, driver, listen, client_user, monitor, actions, services"
+        "name",
+        metavar="NAME",
+        help="mode, driver, listen, client_user, clients, monitor, actions, timing, services",
     )
     plan = _command(commands, "plan", "the diff of a replay; nothing is written")
     plan.add_argument("answers", metavar="ANSWERS", help="answers file (YAML)")
     apply = _command(commands, "apply", "the replay of an answers file; never asks")
     apply.add_argument("answers", metavar="ANSWERS", help="answers file (YAML)")
     apply.add_argument("--ask", metavar="STEP,...", help="ask these steps, replay the rest")
-    _command(commands, "check", "is the connection there? driver data, listeners, users; on a client: log in")
+    check = _command(
+        commands, "check", "is the connection there? driver data, listeners, users; on a client: log in"
+    )
+    check.add_argument(
+        "--watch", metavar="SECONDS", nargs="?", type=_seconds, const=2.0, help="look again and again"
+    )
+    check.add_argument(
+        "--for", metavar="SECONDS", dest="watch_for", type=_seconds, help="with --watch: end after this long"
+    )
+    for replay in (step, plan, apply):
+        replay.add_argument(
+            "--password-stdin", action="store_true", help="read the password of the VMs' NUT user from stdin"
+        )
     undo = _command(commands, "undo", "put the files of a transaction back")
     undo.add_argument(
         "id", metavar="ID", nargs="?", type=_number, help="number from history (default: the newest)"
     )
     _command(commands, "history", "list transactions")
+    _command(commands, "paths", "every file and folder of NUT and nutwizard here, and where the log is")
+    explain = _command(commands, "explain", "the pages: what each step does and means; no root, no NUT")
+    explain.add_argument("topic", metavar="TOPIC", nargs="?", help="a page (without one: the list of pages)")
     forget = _command(commands, "forget", "remove what a transaction keeps, old passwords too; no undo then")
     forget.add_argument("id", metavar="ID", type=_number, help="number from history")
     forget.add_argument("--yes", action="store_true", help="also the newest one that can be undone")
@@ -97,9 +114,20 @@ def _options(to: argparse.ArgumentParser, *, after: bool) -> None:
     for name, text in (
         ("--plain", "prompts as plain lines, for simple terminals and screen readers"),
         ("--practice", "a practice machine: nothing outside its folder is touched, nothing is protected"),
-        ("--json", "plan, apply, check, history: results as JSON"),
+        ("--json", "plan, apply, check, history, paths: results as JSON"),
+        ("--on-battery", "guided run, step, apply, undo, recover: also during an outage of the mains"),
     ):
         to.add_argument(name, action="store_true", default=absent if after else False, help=text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0.5 <= found <= 86400:
+        raise argparse.ArgumentTypeError(f"expected seconds from 0.5 to 86400, got {text[:20]!r}")
+    return found
 
 
 def _number(text: str) -> int:
@@ -144,6 +172,10 @@ def _dispatch(command: str) -> Callable[[argparse.Namespace], Exit]:
         from nutwizard import dialogue
 
         return dialogue.guided if command == GUIDED else dialogue.step
+    if command == "explain":
+        from nutwizard import explain
+
+        return explain.explain
     from nutwizard import commands
 
     found: Callable[[argparse.Namespace], Exit] = getattr(commands, command)

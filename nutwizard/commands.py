@@ -1,4 +1,4 @@
-"""The commands that never ask: plan, apply, check, undo, history, forget, recover."""
+"""The commands that never ask: plan, apply, check, undo, history, paths, forget, recover."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from nutwizard import opening
 from nutwizard.core.errors import AnswersError, Exit, NeedsRoot, Problem, UsageError
-from nutwizard.core.facts import PRACTICE, Door, Role
+from nutwizard.core.facts import PRACTICE, Door
 from nutwizard.core.links import State
 from nutwizard.core.plan import NOTHING
 from nutwizard.engine import aftermath
 from nutwizard.engine.store import Store
+from nutwizard.replayed import open_replay
 
 if TYPE_CHECKING:
-    from nutwizard.core.answers import AnswersSet
     from nutwizard.core.plan import Plan
     from nutwizard.engine.host import Host
     from nutwizard.engine.outcome import Outcome
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 def plan(args: argparse.Namespace) -> Exit:
     """Show what a replay would change."""
-    named, role = _replay(args)
-    host, sources = opening.open_host(args)
+    named, role, host, sources = open_replay(args)
     opening.read_only(host)
     found = opening.open_session(host, sources, role, named=named).plan()
     if args.json:
@@ -39,14 +38,13 @@ def plan(args: argparse.Namespace) -> Exit:
 
 def apply(args: argparse.Namespace) -> Exit:
     """Replay an answers file; with --ask, ask some steps first."""
-    named, role = _replay(args)
-    host, sources = opening.open_host(args)
-    opening.writing(host)
+    named, role, host, sources = open_replay(args)
+    opening.writing(host, on_battery=args.on_battery)
     if args.ask is not None:
         from nutwizard import dialogue
 
         return dialogue.ask_some(args, host, sources, named)
-    session = opening.open_session(host, sources, role, named=named)
+    session = opening.open_session(host, sources, role, named=named, on_battery=args.on_battery)
     found = session.plan()
     if not args.json:
         _print(_plan_text(found))
@@ -55,7 +53,8 @@ def apply(args: argparse.Namespace) -> Exit:
             from nutwizard import as_json
             from nutwizard.engine.outcome import Outcome
 
-            _print(as_json.outcome(found, Outcome(Exit.DONE, NOTHING), practice=session.practice))
+            done = Outcome(Exit.DONE, NOTHING)
+            _print(as_json.outcome(found, done, practice=session.practice, clients=session.clients()))
         return Exit.DONE
     outcome = session.apply(opening.say)
     _report(args, session, found, outcome)
@@ -65,6 +64,8 @@ def apply(args: argparse.Namespace) -> Exit:
 
 def check(args: argparse.Namespace) -> Exit:
     """Prove the connection, link by link."""
+    if args.watch_for is not None and args.watch is None:
+        raise UsageError("--for says how long --watch goes on: it needs --watch")
     host, sources = opening.open_host(args)
     opening.read_only(host)
     role = opening.proposed_role(args, host, sources)
@@ -73,22 +74,32 @@ def check(args: argparse.Namespace) -> Exit:
             "It is not clear whether this machine serves a UPS or follows a server.",
             "Say it: nutwizard check --role host, or --role client",
         )
-    findings = opening.open_session(host, sources, role, asked=False).prove()
+    session = opening.open_session(host, sources, role, asked=False)
+    if args.watch is not None:
+        from nutwizard import watching
+
+        return watching.watch(session, args)
+    from nutwizard.engine.logs import read_log
+
+    log = read_log(host, role)  # first: proving leaves lines of its own
+    findings = session.prove()
     if args.json:
         from nutwizard import as_json
 
-        _print(as_json.findings(role, findings, practice=host.door is Door.PRACTICE))
+        _print(as_json.findings(role, findings, practice=host.door is Door.PRACTICE, log=log))
     else:
+        from nutwizard.prompts.logs import log_text
         from nutwizard.prompts.show import findings_text
 
         _print(findings_text(findings))
+        _print(f"\n{log_text(log)}")
     return Exit.BROKEN if any(found.state is State.BROKEN for found in findings) else Exit.DONE
 
 
 def undo(args: argparse.Namespace) -> Exit:
     """Put the files of a transaction back."""
     host, sources = opening.open_host(args)
-    opening.writing(host)
+    opening.writing(host, on_battery=args.on_battery)
     from nutwizard.engine.carry import carry_out, facts_for
     from nutwizard.engine.undo import target_of, undo_plan
 
@@ -97,7 +108,15 @@ def undo(args: argparse.Namespace) -> Exit:
     found = undo_plan(host, store, number)
     _print(_plan_text(found))
     facts = facts_for(host, sources, found.role)
-    outcome = carry_out(host, facts, found, report=opening.say, command="undo", undoes=number)
+    outcome = carry_out(
+        host,
+        facts,
+        found,
+        report=opening.say,
+        command="undo",
+        undoes=number,
+        on_battery=args.on_battery,
+    )
     _say_outcome(args, outcome, found)
     aftermath.told(host)
     return outcome.code
@@ -120,10 +139,40 @@ def history(args: argparse.Namespace) -> Exit:
     return Exit.DONE
 
 
+def paths(args: argparse.Namespace) -> Exit:
+    """List every file and folder that is concerned. Without root: as far as this user may see them."""
+    host, sources = opening.open_host(args)
+    from nutwizard.engine.listing.listed import fallback_role, list_paths
+    from nutwizard.engine.roles import proposed_role as by_kind
+
+    unseen = []
+    try:
+        opening.read_only(host)
+    except NeedsRoot:
+        unseen.append("whether a change was interrupted")
+    try:
+        role = opening.proposed_role(args, host, sources)
+    except NeedsRoot:
+        role = by_kind(sources.kind()[0])
+    if role is None:
+        role = fallback_role(host)
+        opening.say(f"Listed as for a {role}: it is not clear what this machine is. --role says otherwise.")
+    found = list_paths(host, role, unseen)
+    if args.json:
+        from nutwizard import as_json
+
+        _print(as_json.paths(found, host.now(), practice=host.door is Door.PRACTICE))
+    else:
+        from nutwizard.prompts.pathtable import table_text
+
+        _print(table_text(found, host.now()))
+    return Exit.DONE
+
+
 def forget(args: argparse.Namespace) -> Exit:
     """Remove what a transaction keeps: old contents, and the passwords in them."""
     host, _ = opening.open_host(args)
-    opening.writing(host)
+    opening.writing(host, on_battery=args.on_battery)
     from nutwizard.engine.forget import forget as run
     from nutwizard.formats.safe import safe_text
 
@@ -137,17 +186,12 @@ def recover(args: argparse.Namespace) -> Exit:
     _needs_root(host)
     from nutwizard.engine.recovery import recover as run
 
-    done = run(host, Store(host), opening.say, booting=args.boot)
+    store = Store(host)
+    done = run(host, store, opening.say, booting=args.boot, insist=args.on_battery)
     _print(done or "There is nothing to recover: no run was interrupted.")
-    return Exit.DONE
+    from nutwizard.engine.putoff import waiting
 
-
-def _replay(args: argparse.Namespace) -> tuple[AnswersSet, Role]:
-    """The answers file of the command line; its role is that of everything that follows."""
-    named = opening.named_answers(args.answers, Role(args.role) if args.role else None)
-    assert named.role is not None
-    args.role = named.role.value
-    return named, named.role
+    return Exit.NOT_WHOLE if waiting(host, store) else Exit.DONE
 
 
 def _needs_root(host: Host) -> None:
@@ -169,13 +213,18 @@ def _report(args: argparse.Namespace, session: Session, found: Plan, outcome: Ou
     if args.json:
         from nutwizard import as_json
 
-        _print(as_json.outcome(found, outcome, practice=session.practice))
+        _print(as_json.outcome(found, outcome, practice=session.practice, clients=session.clients()))
         return
     from nutwizard.prompts.show import findings_text
 
     if outcome.findings:
         _print(findings_text(outcome.findings))
     _say_outcome(args, outcome, found)
+    if outcome.code is Exit.DONE:
+        from nutwizard.prompts.layout import lines_of, paint
+        from nutwizard.prompts.review import next_lines
+
+        _print(paint(lines_of(next_lines(session, outcome)), False))
     if session.practice:
         _print(PRACTICE)
 

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from nutwizard import commands, opening
+from nutwizard import commands, opening, replayed
 from nutwizard.core.answers import AnswersSet
 from nutwizard.core.errors import Exit, NeedsRoot, UsageError
 from nutwizard.core.facts import Role
@@ -35,11 +35,15 @@ def guided(args: argparse.Namespace) -> Exit:
 def _guided(args: argparse.Namespace, asker: Asker) -> Exit:
     from nutwizard.prompts import guided as front_end
 
-    host, sources = opening.open_host(args, quiet=True)
-    opening.writing(host)
-    role = opening.proposed_role(args, host, sources) or _ask_role(asker)
-    session = opening.open_session(host, sources, role, save=True)
-    return _ended(host, front_end.run(session, asker))
+    while True:  # every turn waits for the person
+        host, sources = opening.open_host(args, quiet=True)
+        opening.writing(host, on_battery=args.on_battery)
+        role = opening.proposed_role(args, host, sources) or _ask_role(asker)
+        try:
+            session = opening.open_session(host, sources, role, save=True, on_battery=args.on_battery)
+            return _ended(host, front_end.run(session, asker))
+        except front_end.OtherRole as other:
+            args.role = other.role.value
 
 
 def step(args: argparse.Namespace) -> Exit:
@@ -48,10 +52,13 @@ def step(args: argparse.Namespace) -> Exit:
 
     asker = _asker(args)
     host, sources = opening.open_host(args, quiet=True)
-    opening.writing(host)
+    opening.writing(host, on_battery=args.on_battery)
     role = opening.proposed_role(args, host, sources) or _ask_role(asker)
     names = commands.steps_of(args.name, tuple(found.name for found in registry.steps_of(role)))
-    session = opening.open_session(host, sources, role, save=True, only=names)
+    given = replayed.typed_password(role) if args.password_stdin else None
+    session = opening.open_session(
+        host, sources, role, named=given, save=True, only=names, on_battery=args.on_battery
+    )
     return _ended(host, front_end.run(session, asker, only=names))
 
 
@@ -61,7 +68,7 @@ def ask_some(args: argparse.Namespace, host: Host, sources: Sources, named: Answ
 
     assert named.role is not None
     names = commands.steps_of(args.ask, tuple(found.name for found in registry.steps_of(named.role)))
-    session = opening.open_session(host, sources, named.role, named=named)
+    session = opening.open_session(host, sources, named.role, named=named, on_battery=args.on_battery)
     return _ended(host, front_end.run(session, _asker(args), only=names))
 
 

@@ -82,6 +82,10 @@ def read_only(host: Host) -> None:
     if record is not None:
         store.lock().release()  # raises Locked while another run is still writing
         raise Unfinished(f"transaction {record.id} was interrupted", "Run: nutwizard recover")
+    from nutwizard.engine import putoff
+
+    if text := putoff.reminder(host, store):
+        say(text)
 
 
 def _tell_lost(host: Host) -> None:
@@ -94,36 +98,29 @@ def _tell_lost(host: Host) -> None:
         aftermath.told(host)
 
 
-def writing(host: Host) -> None:
-    """A command that writes first mends what an interrupted one left, and says so. Raises NeedsRoot."""
+def writing(host: Host, *, on_battery: bool = False) -> None:
+    """A command that writes first mends what an interrupted one left, and says so. Raises NeedsRoot.
+
+    `on_battery`: units are restarted for that even during an outage.
+    """
     if not host.may_write():
         raise NeedsRoot(f"Only root may change {host.label}.")
     from nutwizard.engine.recovery import recover
 
-    done = recover(host, Store(host), say)
+    done = recover(host, Store(host), say, insist=on_battery)
     if done:
         say(done)
     _tell_lost(host)
 
 
-def named_answers(path: str, wanted: Role | None) -> AnswersSet:
-    """The answers file of the command line. Raises AnswersError; UsageError when it is for another role."""
-    from nutwizard.engine.answers_file import read_answers
-
-    found = read_answers(path, {role: registry.steps_of(role) for role in Role})
-    if wanted is not None and found.role is not wanted:
-        raise UsageError(f"{path} is for the role {found.role}, and --role says {wanted}")
-    return found
-
-
 def proposed_role(args: argparse.Namespace, host: Host, sources: Sources) -> Role | None:
-    """The role as the options, the machine or its nut.conf say; None when nothing does."""
-    from nutwizard.engine import detect
+    """The role as the options, the machine's files or its kind say; None when nothing does."""
+    from nutwizard.engine.roles import role_of
 
     if args.role:
         return Role(args.role)
     kind, _ = sources.kind()
-    return detect.proposed_role(kind) or detect.configured_role(host)
+    return role_of(host, kind)
 
 
 def open_session(
@@ -135,10 +132,12 @@ def open_session(
     save: bool = False,
     only: Collection[str] = (),
     asked: bool = True,
+    on_battery: bool = False,
 ) -> Session:
     """A session on this host, with the answers of an earlier run as far as they are of this role.
 
     `asked`: whether answers matter at all; a command that only looks does without the saved ones.
+    `on_battery`: it also writes during an outage.
     """
     from nutwizard.engine.saved import read_saved
     from nutwizard.engine.session import Session
@@ -146,6 +145,8 @@ def open_session(
     if host.door is Door.LIVE and not host.may_write():
         raise NeedsRoot("NUT's files can be read by root only.")
     saved = read_saved(host, {each: registry.steps_of(each) for each in Role}, role) if asked else None
-    session = Session(host, sources, role, named=named, saved=saved, save=save, only=only)
+    session = Session(
+        host, sources, role, named=named, saved=saved, save=save, only=only, on_battery=on_battery
+    )
     session.require_nut()
     return session

@@ -6,30 +6,47 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nutwizard.core import paths
+from nutwizard.core import paths, upsschedcmd
+from nutwizard.core.actionnotes import tell
 from nutwizard.core.answers import Origin, Proposed
 from nutwizard.core.draft import NUT_OWNER, Draft
 from nutwizard.core.errors import Problem
 from nutwizard.core.events import DEFAULT_FLAGS, GUIDE_EVENTS, events_of
-from nutwizard.core.facts import Owner, Role
+from nutwizard.core.facts import FileFact, Owner, Role
 from nutwizard.core.fields import Choice, FieldKind, setting
-from nutwizard.core.site import Site, split_system
+from nutwizard.core.plan import FileChange
+from nutwizard.core.site import Site
 from nutwizard.core.step import Step, View
+from nutwizard.core.text import FileText
 from nutwizard.core.upsmon import monitors
+from nutwizard.core.upssched import (
+    Timer,
+    Watched,
+    configured,
+    elsewhere,
+    executed,
+    foreign_timers,
+    put_events,
+    put_timers,
+    rename_stale,
+    timer_lines,
+    timers_in,
+)
 from nutwizard.formats.nutfile import NutFile
 
 SCRIPT_OWNER = Owner("root", "root", 0o755)
 PIPEFN = f"{paths.RUN_NUT}/upssched.pipe"
 LOCKFN = f"{paths.RUN_NUT}/upssched.lock"
-#: The second line of the script as we write it begins so.
-OURS = b"# upssched-cmd - written by nutwizard"
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """`events` run the script; `wall`: logged-in users are told; `script`: ours, or keep what is there."""
+    """`events` run the script at once, `timers` after a while; `wall`: logged-in users are told; `script`:
+    ours, or keep what is there.
+    """
 
     events: tuple[str, ...] = setting(FieldKind.CHOICES, "events")
+    timers: tuple[Timer, ...] = setting(FieldKind.ROWS, "timers", row=Timer)
     wall: bool = setting(FieldKind.BOOLEAN, "tell logged-in users")
     script: str = setting(
         FieldKind.CHOICE,
@@ -49,50 +66,74 @@ class Actions(Step[Answers]):
     after = ("monitor",)
 
     def paths(self, role: Role) -> tuple[str, ...]:
-        return (paths.UPSMON_CONF, paths.UPSSCHED_CONF, paths.UPSSCHED_CMD)
+        copies = (paths.UPSSCHED_CMD + ending for ending in paths.COPIES)
+        return (paths.UPSMON_CONF, paths.UPSSCHED_CONF, paths.UPSSCHED_CMD, *copies)
 
     def answers_type(self, role: Role) -> type[Answers]:
         return Answers
 
     def suggest(self, view: View, given: Mapping[str, Any]) -> Mapping[str, Proposed]:
-        document = view.nut(paths.UPSSCHED_CONF)
-        found = {entry.args[0] for entry in document.entries("AT") if entry.args}
-        events = tuple(event for event in events_of(view.facts.nut.version) if event in found)
+        document, known = view.nut(paths.UPSSCHED_CONF), events_of(view.facts.nut.version)
+        watched = Watched.by(view.site, monitors(view.nut(paths.UPSMON_CONF)))
         script = view.facts.file(paths.UPSSCHED_CMD)
-        foreign = script.exists and not _is_ours(script.data)
-        wall = b"\nwall=yes\n" in script.data
-        note = "from upssched-cmd"
+        here, note = Origin.GUIDE, ""
+        events: tuple[str, ...] = GUIDE_EVENTS
+        if configured(document, watched):
+            there = executed(document, watched)
+            here, note = Origin.CURRENT, "from upssched.conf"
+            events = tuple(event for event in known if event in there)
+        thens = {} if elsewhere(document) else upsschedcmd.timers_of(script.data)
+        foreign = _is_foreign(script)
         return {
-            "events": Proposed(events, Origin.CURRENT, "from upssched.conf")
-            if events
-            else Proposed(GUIDE_EVENTS, Origin.GUIDE),
-            "wall": Proposed(wall, Origin.CURRENT, note)
+            "events": Proposed(events, here, note),
+            "timers": Proposed(timers_in(document, watched, known, thens), here, note),
+            "wall": Proposed(upsschedcmd.tells_users(script.data), Origin.CURRENT, "from upssched-cmd")
             if script.exists and not foreign
             else Proposed(False, Origin.GUIDE),
-            "script": Proposed("keep", Origin.CURRENT, "there is a script that nutwizard did not write")
+            "script": Proposed("keep", Origin.YOURS, f"{paths.UPSSCHED_CMD} is not as nutwizard wrote it")
             if foreign
             else Proposed("ours", Origin.GUIDE),
         }
 
     def choices(self, view: View, given: Mapping[str, Any]) -> Mapping[str, tuple[Choice, ...]]:
-        return {"events": tuple(Choice(event) for event in events_of(view.facts.nut.version))}
+        events = tuple(Choice(event) for event in events_of(view.facts.nut.version))
+        return {"events": events, "timers.event": events, "timers.cancel": events}
+
+    def preview(self, view: View, values: Mapping[str, Any]) -> Mapping[str, FileChange]:
+        """Beside the question whether the user's own script stays: how ours differs from it."""
+        script, path = view.facts.file(paths.UPSSCHED_CMD), paths.UPSSCHED_CMD
+        if not _is_foreign(script):
+            return {}
+        ours = FileText(path, _script(view, values["wall"], values["timers"]))
+        why = ("so it would be replaced by ours; keep leaves it as it is",)
+        return {
+            "script": FileChange(
+                path, script.actual, script.content, ours, script.owner, script.owner, (), why
+            )
+        }
 
     def check(self, view: View, answers: Answers) -> Iterable[Problem]:
         known = events_of(view.facts.nut.version)
+        unknown = f"NUT {view.facts.nut.text} has no event"
         for event in answers.events:
             if event not in known:
-                yield Problem(f"NUT {view.facts.nut.text} has no event {event}", "actions.events")
+                yield Problem(f"{unknown} {event}", "actions.events")
+        yield from _wrong_timers(view, answers.timers, known, unknown)
         if answers.script == "keep" and not view.facts.file(paths.UPSSCHED_CMD).exists:
             yield Problem(f"there is no {paths.UPSSCHED_CMD} to keep", "actions.script")
+        else:
+            yield from _unkept(view, answers)
 
     def edit(self, draft: Draft, view: View, answers: Answers) -> None:
-        _edit_flags(draft.nut(paths.UPSMON_CONF), answers.events)
-        systems = {monitor.system for monitor in monitors(draft.nut(paths.UPSMON_CONF))}
-        _edit_upssched(draft, view.site, answers.events, systems)
+        _edit_flags(draft.nut(paths.UPSMON_CONF), answers)
+        watched = Watched.by(view.site, monitors(draft.nut(paths.UPSMON_CONF)))
+        _edit_upssched(draft, view, answers, watched)
         script = view.facts.file(paths.UPSSCHED_CMD)
         if answers.script == "ours":
-            draft.replace(paths.UPSSCHED_CMD, _script(view, answers))
+            draft.replace(paths.UPSSCHED_CMD, _script(view, answers.wall, answers.timers))
             draft.own(paths.UPSSCHED_CMD, SCRIPT_OWNER, "user nut has to run it")
+            if _is_foreign(script):
+                draft.keep_copy(paths.UPSSCHED_CMD)
         elif script.owner is not None and script.owner.mode & 0o005 != 0o005:
             mode = script.owner.mode | 0o555
             draft.own(
@@ -100,50 +141,88 @@ class Actions(Step[Answers]):
                 Owner(script.owner.user, script.owner.group, mode),
                 "user nut has to run it",
             )
+        if draft.changed(paths.UPSSCHED_CONF) or draft.changed(paths.UPSSCHED_CMD):
+            tell(draft, view, answers.timers, answers.script == "keep")
 
 
-def _is_ours(script: bytes) -> bool:
-    return OURS in b"\n".join(script.split(b"\n")[:3])
+def _is_foreign(script: FileFact) -> bool:
+    """Whether somebody else wrote it, or edited what we wrote; an empty file is nobody's work."""
+    if script.kind == "file" and not script.data.strip():
+        return False
+    return script.exists and not upsschedcmd.is_unmodified(script.data)
 
 
-def _script(view: View, answers: Answers) -> bytes:
-    """The script from its template; the only values that go in are whitelisted words."""
-    text = view.asset("upssched-cmd.sh")
-    filled = text.replace("@UPS@", view.site.system).replace("@WALL@", "yes" if answers.wall else "no")
-    return filled.encode()
+def _script(view: View, wall: bool, timers: tuple[Timer, ...]) -> bytes:
+    return upsschedcmd.script_text(view.asset("upssched-cmd.sh"), view.site.system, wall, timers)
 
 
-def _edit_flags(document: NutFile, events: tuple[str, ...]) -> None:
-    """Add EXEC to the flags in force; the flags that are there stay."""
-    for event in events:
+def _wrong_timers(
+    view: View, timers: tuple[Timer, ...], known: tuple[str, ...], unknown: str
+) -> Iterable[Problem]:
+    watched = Watched.by(view.site, monitors(view.nut(paths.UPSMON_CONF)))
+    foreign = foreign_timers(view.nut(paths.UPSSCHED_CONF), watched)
+    seen: set[str] = set()
+    for timer in timers:
+        text = ""
+        if strange := [event for event in (timer.event, timer.cancel) if event and event not in known]:
+            text = f"{unknown} {strange[0]}"
+        elif timer.cancel == timer.event:
+            text = f"{timer.event} cannot both start and cancel it"
+        elif timer.name in seen:
+            text = "two timers have this name"
+        elif timer.name in foreign:
+            at = foreign[timer.name]
+            text = f"line {at.entry.line} of {paths.UPSSCHED_CONF} has a timer of this name for {at.system}"
+        seen.add(timer.name)
+        if text:
+            yield Problem(f"{timer.name}: {text}", "actions.timers")
+
+
+def _unkept(view: View, answers: Answers) -> Iterable[Problem]:
+    """Forced shutdowns that only our script would do, where it is not the one that is called."""
+    called = elsewhere(view.nut(paths.UPSSCHED_CONF))
+    known: Mapping[str, str] = {timer.name: timer.then for timer in answers.timers}
+    if called or answers.script == "keep":
+        known = {} if called else upsschedcmd.timers_of(view.facts.file(paths.UPSSCHED_CMD).data)
+    for timer in answers.timers:
+        if timer.then == "fsd" and known.get(timer.name) != "fsd":
+            yield Problem(
+                f"{timer.name}: {called or paths.UPSSCHED_CMD} is your own script, and nobody can promise"
+                " that it shuts down: give the timer `then: script` and let your script handle the word"
+                f" {timer.name}",
+                "actions.timers",
+            )
+
+
+def _edit_flags(document: NutFile, answers: Answers) -> None:
+    """Add EXEC to the flags in force; the flags that are there stay, but for IGNORE, which mutes all."""
+    timed = [event for timer in answers.timers for event in (timer.event, timer.cancel) if event]
+    for event in dict.fromkeys((*answers.events, *timed)):
         entry = document.get("NOTIFYFLAG", event)
         flags = entry.args[1] if entry is not None and len(entry.args) > 1 else DEFAULT_FLAGS
-        words = [word for word in flags.split("+") if word and word.upper() != "IGNORE"]
-        if "EXEC" not in [word.upper() for word in words]:
-            document.set("NOTIFYFLAG", event, "+".join([*words, "EXEC"]), key=1)
+        words = [word for word in flags.split("+") if word]
+        loud = [word for word in words if word.upper() != "IGNORE"]
+        if "EXEC" not in [word.upper() for word in loud]:
+            loud.append("EXEC")
+        if loud != words:
+            document.set("NOTIFYFLAG", event, "+".join(loud), key=1)
 
 
-def _edit_upssched(draft: Draft, site: Site, events: tuple[str, ...], systems: set[str]) -> None:
+def _edit_upssched(draft: Draft, view: View, answers: Answers, watched: Watched) -> None:
     """A stock file, which has no AT line, is replaced as in the guide; one with AT lines is edited."""
     document = draft.nut(paths.UPSSCHED_CONF)
     if not document.entries("AT"):
-        if events:
-            draft.replace(paths.UPSSCHED_CONF, _fresh(site, events))
+        if answers.events or answers.timers:
+            draft.replace(paths.UPSSCHED_CONF, _fresh(view.site, answers))
             draft.own(paths.UPSSCHED_CONF, NUT_OWNER, "user nut has to read it")
         return
     _edit_heads(document)
-    for entry in document.entries("AT"):
-        if len(entry.args) < 3 or entry.args[1] in ("*", *systems):
-            continue
-        if _ups_of(entry.args[1]) in (site.ups, site.renamed):
-            document.replace(entry, "AT", entry.args[0], site.system, *entry.args[2:])
-    for entry in document.entries("AT"):
-        event = entry.args[0] if entry.args else ""
-        if entry.args == (event, site.system, "EXECUTE", event.lower()) and event not in events:
-            document.remove(entry)
-    for event in events:
-        if not any(entry.args[1:2] in ((site.system,), ("*",)) for entry in document.entries("AT", event)):
-            document.set("AT", event, site.system, "EXECUTE", event.lower(), key=2)
+    rename_stale(document, watched)
+    kept = put_events(document, watched, answers.events)
+    kept += put_timers(document, watched, answers.timers, events_of(view.facts.nut.version))
+    for at in kept:
+        own = "it has a command of its own" if at.commanded else "it is for your other UPSes too"
+        draft.note(f"{paths.UPSSCHED_CONF}: the line {at} stays: {own}")
     draft.readable_by_nut(paths.UPSSCHED_CONF)
 
 
@@ -169,21 +248,15 @@ def _in_run_nut(path: str) -> bool:
     return path.rpartition("/")[0] == paths.RUN_NUT
 
 
-def _ups_of(system: str) -> str:
-    try:
-        return split_system(system)[0]
-    except ValueError:
-        return ""
-
-
-def _fresh(site: Site, events: tuple[str, ...]) -> bytes:
+def _fresh(site: Site, answers: Answers) -> bytes:
     lines = [
         "# upssched.conf",
         f"CMDSCRIPT {paths.UPSSCHED_CMD}",
         f"PIPEFN {PIPEFN}",
         f"LOCKFN {LOCKFN}",
         "",
-        *(f"AT {event} {site.system} EXECUTE {event.lower()}" for event in events),
+        *(f"AT {event} {site.system} EXECUTE {event.lower()}" for event in answers.events),
+        *timer_lines(site.system, answers.timers),
     ]
     return "".join(f"{line}\n" for line in lines).encode()
 

@@ -8,14 +8,22 @@ from typing import Any
 
 from nutwizard.core import checks, paths
 from nutwizard.core.answers import Origin, Proposed
+from nutwizard.core.clients import others_logged_in, read_list, same_address
 from nutwizard.core.draft import Draft
 from nutwizard.core.errors import Problem
 from nutwizard.core.facts import Role
 from nutwizard.core.fields import FieldKind, setting
 from nutwizard.core.links import Link, LinkId, Rights
 from nutwizard.core.secret import Secret
-from nutwizard.core.server import PRIMARY, SECONDARY, is_administrator, is_secondary, role_words, upsmon_right
-from nutwizard.core.site import Site
+from nutwizard.core.server import (
+    PRIMARY,
+    SECONDARY,
+    is_administrator,
+    is_secondary,
+    put_user,
+    upsmon_right,
+)
+from nutwizard.core.site import Client, Site
 from nutwizard.core.step import Step, View
 from nutwizard.formats.sections import SectionFile
 
@@ -41,7 +49,7 @@ class ClientUser(Step[Answers]):
     after = ("listen",)
 
     def paths(self, role: Role) -> tuple[str, ...]:
-        return (paths.UPSD_USERS,)
+        return (paths.UPSD_USERS, paths.UPSD_CONF, paths.CLIENTS_LIST)
 
     def answers_type(self, role: Role) -> type[Answers]:
         return Answers
@@ -85,15 +93,11 @@ class ClientUser(Step[Answers]):
         return replace(view.site, client_user=answers.name, client_password=answers.password)
 
     def edit(self, draft: Draft, view: View, answers: Answers) -> None:
-        users = draft.sections(paths.UPSD_USERS, users=True)
-        word = role_words(view.facts.nut.version)[1]
-        if not users.has(answers.name):
-            users.add(answers.name, [("password", answers.password.reveal()), ("upsmon", word)])
-        else:
-            users.set(answers.name, "password", answers.password.reveal())
-            if not is_secondary(upsmon_right(users, answers.name), view.facts.nut.version):
-                users.set(answers.name, "upsmon", word)
-        draft.readable_by_nut(paths.UPSD_USERS)
+        old = view.sections(paths.UPSD_USERS, users=True).get(answers.name, "password")
+        worked = old is not None and checks.password(old) is None
+        if worked and old != answers.password.reveal():
+            _tell_locked_out(draft, view, answers.name)
+        put_user(draft, answers.name, answers.password, primary=False)
 
     def links(self, view: View) -> tuple[Link, ...]:
         users = view.sections(paths.UPSD_USERS, users=True)
@@ -107,6 +111,35 @@ class ClientUser(Step[Answers]):
             Link(LinkId.LOGIN, f"user {name} for the VMs", Rights(name, _wrong(users, name, view)), self.name)
             for name in names
         )
+
+
+def _tell_locked_out(draft: Draft, view: View, user: str) -> None:
+    """Who loses the connection by a new password: who is logged in now, else who has a folder here.
+
+    Only here upsd is asked, when a password really changes.
+    """
+    known = read_list(view.facts.file(paths.CLIENTS_LIST).data)
+    there = others_logged_in(view)
+    who = [str(client) for client in known] if there is None else _named(there, known)
+    if len(who) > 1:
+        after = f"{', '.join(who)} are locked out until they get the new one"
+    elif who:
+        after = f"{who[0]} is locked out until it gets the new one"
+    elif there is None:
+        after = "whoever uses it is locked out until it gets the new one"
+    else:
+        return
+    draft.note(f"the password of {user} changes: {after}")
+
+
+def _named(addresses: Iterable[str], known: Iterable[Client]) -> list[str]:
+    """The addresses, with the name of the client where one is known."""
+    clients = tuple(known)
+    found = []
+    for address in addresses:
+        name = next((c.name for c in clients if any(same_address(address, a) for a in c.addresses)), "")
+        found.append(f"{name} ({address})" if name else address)
+    return found
 
 
 def _generated() -> Proposed:

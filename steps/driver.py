@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nutwizard.core import checks, paths
+from nutwizard.core import checks, lowbattery, paths
 from nutwizard.core.answers import Origin, Proposed
+from nutwizard.core.delays import CYBERPOWER, GUIDE, delay_problems, driver_problems, guide_delays
 from nutwizard.core.draft import Draft
-from nutwizard.core.drivers import DELAYS, options_of, refused, untried
+from nutwizard.core.drivers import lists, refused, untried
 from nutwizard.core.errors import Problem
 from nutwizard.core.facts import Facts, Role, UsbUps
 from nutwizard.core.fields import Choice, FieldKind, setting
@@ -19,19 +20,26 @@ from nutwizard.core.site import Site
 from nutwizard.core.step import Step, View
 from nutwizard.formats.sections import SectionFile
 
-#: The guide's values: seconds, seconds, per cent.
-GUIDE = {"offdelay": 60, "ondelay": 70, "lowbatt": 80}
-#: Seconds after which CyberPower's firmware rounds down: whole minutes (usbhid-ups(8)).
-CYBERPOWER, MINUTE = "0764", 60
 #: Name that the guide gives the UPS of a vendor (USB vendor ids of usb.ids).
 VENDORS = {"051d": "apc", "0463": "eaton", CYBERPOWER: "cyberpower"}
-#: Drivers whose ondelay counts in minutes and whose offdelay must be 12 to 600 s (blazer_usb(8)).
-BLAZER = ("blazer_usb", "blazer_ser")
+
+
+def _with(kind: str) -> tuple[str, str]:
+    return ("low_battery", kind)
+
+
+def _limit(kind: str, label: str) -> Any:
+    low, high = lowbattery.LIMITS[kind]
+    unit, only = lowbattery.UNITS[kind], _with(kind)
+    return setting(FieldKind.INTEGER, label, unit=unit, low=low, high=high, optional=True, only_with=only)
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The section of the UPS. Delays in s (blazer's ondelay: minutes), lowbatt in per cent; None: no line."""
+    """The section of the UPS; None: no line. Delays in s (blazer's ondelay: minutes), lowbatt in per cent.
+
+    `low_charge`, `low_runtime`: the limits below which NUT says low battery; None: the one in force stays.
+    """
 
     ups: str = setting(FieldKind.TEXT, "UPS name", check=checks.ups_name)
     driver: str = setting(FieldKind.TEXT, "driver", check=checks.driver_name)
@@ -39,7 +47,10 @@ class Answers:
     description: str = setting(FieldKind.TEXT, "description", check=checks.nut_text)
     offdelay: int | None = setting(FieldKind.INTEGER, "offdelay", unit="s", low=0, high=7200, optional=True)
     ondelay: int | None = setting(FieldKind.INTEGER, "ondelay", unit="s", low=-1, high=9999, optional=True)
-    lowbatt: int | None = setting(FieldKind.INTEGER, "lowbatt", unit="%", low=0, high=100, optional=True)
+    low_battery: str = setting(FieldKind.CHOICE, "low battery", choices=lowbattery.CHOICES)
+    lowbatt: int | None = _limit(lowbattery.DRIVER, "lowbatt")
+    low_charge: int | None = _limit(lowbattery.CHARGE, "low charge")
+    low_runtime: int | None = _limit(lowbattery.RUNTIME, "low runtime")
 
 
 class Driver(Step[Answers]):
@@ -59,30 +70,41 @@ class Driver(Step[Answers]):
     def suggest(self, view: View, given: Mapping[str, Any]) -> Mapping[str, Proposed]:
         found = view.sections(paths.UPS_CONF)
         section = _section(found, given)
-        values = (
-            _from_usb(view.facts, given.get("ups"))
-            if section is None
-            else _from_file(found, section, view.facts)
-        )
+        values = {
+            **(
+                _from_usb(view.facts, given.get("ups"))
+                if section is None
+                else _from_file(found, section, view.facts)
+            ),
+            **lowbattery.suggestions(lowbattery.read(found, section)),
+        }
         driver, described = given.get("driver"), given.get("description", "")
         if driver is None and not _says_cyberpower(described):
             return values
         cyberpower = _says_cyberpower(described) or _is_cyberpower(view, values["ups"].value)
-        delays = _guide_delays(driver or values["driver"].value, view.facts, cyberpower)
+        delays = guide_delays(driver or values["driver"].value, view.facts, cyberpower)
         return {
             **values,
             **{key: new for key, new in delays.items() if values[key].origin is not Origin.CURRENT},
         }
 
     def choices(self, view: View, given: Mapping[str, Any]) -> Mapping[str, tuple[Choice, ...]]:
-        return {"driver": tuple(Choice(name) for name in view.facts.nut.drivers)}
+        found = view.sections(paths.UPS_CONF)
+        section = _section(found, given)
+        served = view.facts.server(*local_address(listen_lines(view.nut(paths.UPSD_CONF))))
+        values = served.values.get(section or given.get("ups", ""), {}) if served is not None else {}
+        return {
+            "driver": tuple(Choice(name) for name in view.facts.nut.drivers),
+            **lowbattery.offers(lowbattery.read(found, section), values),
+        }
 
     def check(self, view: View, answers: Answers) -> Iterable[Problem]:
-        yield from _driver_problems(view.facts, answers)
-        yield from _delay_problems(
-            answers, _says_cyberpower(answers.description) or _is_cyberpower(view, answers.ups)
-        )
+        cyberpower = _says_cyberpower(answers.description) or _is_cyberpower(view, answers.ups)
+        yield from driver_problems(view.facts, answers.driver, _numbers(answers))
+        yield from delay_problems(answers.driver, answers.offdelay, answers.ondelay, cyberpower)
         found = view.sections(paths.UPS_CONF)
+        low = lowbattery.read(found, _renamed(found, answers) or answers.ups)
+        yield from lowbattery.problems(low, answers.low_battery, answers.low_charge, answers.low_runtime)
         if not found.has(answers.ups) and _renamed(found, answers) is None and found.names():
             same = [n for n in found.names() if found.get(n, "port") == answers.port == "auto"]
             if same:
@@ -102,14 +124,11 @@ class Driver(Step[Answers]):
         if old is not None:
             document.rename(old, answers.ups)
             draft.explain(paths.UPS_CONF, f"the UPS {old} is called {answers.ups} now")
-        wanted = {
-            "driver": answers.driver,
-            "port": answers.port,
-            "desc": answers.description,
-            **_delays(answers),
-        }
+        before = lowbattery.read(document, answers.ups)
+        wanted = _lines(answers)
         if not document.has(answers.ups):
-            document.add(answers.ups, [(key, value) for key, value in wanted.items() if value is not None])
+            lines = [(key, value) for key, value in wanted.items() if value is not None]
+            document.add(answers.ups, [*lines, *lowbattery.new_lines(answers.low_battery, _low(answers))])
         else:
             ends = _ends_at(view, document, answers)
             document.comment_out(answers.ups, ends)
@@ -117,6 +136,12 @@ class Driver(Step[Answers]):
                 draft.explain(paths.UPS_CONF, f"{answers.driver} has no {key} and ends at it")
             for key, value in wanted.items():
                 _put(document, answers.ups, key, value)
+            unlisted = lists(view.facts, answers.driver, "lowbatt") is False
+            for why in lowbattery.edit(document, answers.ups, answers.low_battery, _low(answers), unlisted):
+                draft.explain(paths.UPS_CONF, why)
+        after = lowbattery.read(document, answers.ups)
+        for note in lowbattery.notes(before, after, answers.low_battery, _low(answers)):
+            draft.note(note)
         draft.readable_by_nut(paths.UPS_CONF)
 
     def links(self, view: View) -> tuple[Link, ...]:
@@ -126,11 +151,19 @@ class Driver(Step[Answers]):
             Link(
                 LinkId.DRIVER,
                 f"UPS {name}, driver {document.get(name, 'driver') or 'missing'}",
-                DriverData(server, name, _expected(document, name), _ended(view.facts, document, name)),
+                _data(view.facts, document, name, server),
                 self.name,
             )
             for name in document.names()
         )
+
+
+def _data(facts: Facts, document: SectionFile, name: str, server: Server) -> DriverData:
+    """What upsd shows when the driver runs on this section."""
+    low = lowbattery.read(document, name)
+    ended = _ended(facts, document, name)
+    shown = lowbattery.expected(low)
+    return DriverData(server, name, _expected(document, name), ended, shown, lowbattery.compared(low))
 
 
 def _section(found: SectionFile, given: Mapping[str, Any]) -> str | None:
@@ -156,7 +189,7 @@ def _from_file(found: SectionFile, name: str, facts: Facts) -> Mapping[str, Prop
     values.setdefault("port", Proposed("auto", Origin.GUIDE))
     values.setdefault("description", Proposed(f"UPS {name}", Origin.GUIDE))
     cyberpower = found.get(name, "vendorid") == CYBERPOWER
-    for key, guide in _guide_delays(driver, facts, cyberpower).items():
+    for key, guide in guide_delays(driver, facts, cyberpower).items():
         text = found.get(name, key)
         in_file = int(text) if text is not None and text.lstrip("-").isdigit() else None
         values[key] = Proposed(in_file, Origin.CURRENT, "from ups.conf") if in_file is not None else guide
@@ -175,30 +208,27 @@ def _from_usb(facts: Facts, wanted: str | None) -> Mapping[str, Proposed]:
         "driver": Proposed("usbhid-ups", origin),
         "port": Proposed("auto", origin),
         "description": Proposed(described, origin),
-        **_guide_delays("usbhid-ups", facts, device.vendor == CYBERPOWER),
+        **guide_delays("usbhid-ups", facts, device.vendor == CYBERPOWER),
     }
 
 
-def _guide_delays(driver: str, facts: Facts, cyberpower: bool) -> dict[str, Proposed]:
-    """The guide's values for what the driver takes, in the units and steps of the device."""
-    options = options_of(facts, driver)
-    values: dict[str, int | None] = {
-        key: value if key in options.names else None for key, value in GUIDE.items()
-    }
-    if values["ondelay"] is not None:
-        if cyberpower:
-            values["ondelay"] = 2 * MINUTE
-        elif driver in BLAZER:
-            values["ondelay"] = 3
-        elif driver == "nutdrv_qx":
-            values["ondelay"] = 180
-    notes = {key: "" if key in options.names else f"{driver} has no {key}" for key in GUIDE}
-    return {key: Proposed(value, Origin.GUIDE, notes[key]) for key, value in values.items()}
+def _numbers(answers: Answers) -> dict[str, int | None]:
+    """The lines with a number that the driver takes; lowbatt only where the answers are about it."""
+    found = {"offdelay": answers.offdelay, "ondelay": answers.ondelay}
+    return found | ({"lowbatt": answers.lowbatt} if answers.low_battery == lowbattery.DRIVER else {})
 
 
-def _delays(answers: Answers) -> dict[str, str | None]:
-    pairs = (("offdelay", answers.offdelay), ("ondelay", answers.ondelay), ("lowbatt", answers.lowbatt))
-    return {key: None if value is None else str(value) for key, value in pairs}
+def _lines(answers: Answers) -> dict[str, str | None]:
+    """The lines with a value; None: no such line. Who says low battery has lines of its own."""
+    numbers = {key: None if value is None else str(value) for key, value in _numbers(answers).items()}
+    return {"driver": answers.driver, "port": answers.port, "desc": answers.description, **numbers}
+
+
+def _low(answers: Answers) -> int | None:
+    """The limit that belongs to who says low battery."""
+    return {lowbattery.CHARGE: answers.low_charge, lowbattery.RUNTIME: answers.low_runtime}.get(
+        answers.low_battery
+    )
 
 
 def _put(document: SectionFile, section: str, key: str, value: str | None) -> None:
@@ -245,42 +275,6 @@ def _is_cyberpower(view: View, ups: str) -> bool:
 
 def _says_cyberpower(description: str) -> bool:
     return "cyberpower" in description.lower().replace(" ", "")
-
-
-def _driver_problems(facts: Facts, answers: Answers) -> Iterable[Problem]:
-    if facts.runs and facts.nut.drivers and answers.driver not in facts.nut.drivers:
-        yield Problem(f"there is no driver {answers.driver} in /lib/nut", "driver.driver")
-        return
-    options = options_of(facts, answers.driver)
-    if not options.known and answers.driver not in DELAYS:
-        return
-    for key, value in _delays(answers).items():
-        if value is not None and key not in options.names:
-            yield Problem(
-                f"{answers.driver} has no variable {key}: the driver would end at once, with exit code 0."
-                f" Leave it out (none)",
-                f"driver.{key}",
-            )
-
-
-def _delay_problems(answers: Answers, cyberpower: bool) -> Iterable[Problem]:
-    off, on = answers.offdelay, answers.ondelay
-    seconds = on * MINUTE if on is not None and answers.driver in BLAZER else on
-    if off is not None and seconds is not None and seconds > 0 and seconds <= off:
-        yield Problem(
-            f"ondelay ({seconds} s) must be greater than offdelay ({off} s), or the UPS may stay off",
-            "driver.ondelay",
-        )
-    if answers.driver in BLAZER and off is not None and not 12 <= off <= 600:
-        yield Problem(
-            f"{answers.driver} ends at once with an offdelay outside 12 to 600 s", "driver.offdelay"
-        )
-    for key, value in (("offdelay", off), ("ondelay", on)):
-        if cyberpower and value is not None and value > 0 and value % MINUTE:
-            yield Problem(
-                f"CyberPower rounds {key} down to whole minutes: take a multiple of 60 (60 and 120)",
-                f"driver.{key}",
-            )
 
 
 STEP = Driver()

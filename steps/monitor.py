@@ -11,21 +11,29 @@ from nutwizard.core.answers import Origin, Proposed
 from nutwizard.core.draft import Draft
 from nutwizard.core.errors import Problem
 from nutwizard.core.facts import Role
-from nutwizard.core.fields import FieldKind, setting
-from nutwizard.core.links import Link, LinkId, LoggedIn, Login, Reachable, Rights, Server
+from nutwizard.core.fields import Choice, FieldKind, setting
+from nutwizard.core.links import Link, LinkId, Rights
+from nutwizard.core.monitorlinks import monitor_links
 from nutwizard.core.secret import Secret
 from nutwizard.core.server import (
     PRIMARY,
     is_primary,
     is_secondary,
-    listen_lines,
-    local_address,
+    put_user,
     role_words,
     upsmon_right,
 )
 from nutwizard.core.site import NUT_PORT, Site, system_word
 from nutwizard.core.step import Step, View
-from nutwizard.core.upsmon import SHUTDOWNCMD, UPSSCHED, Monitor, append_block, local_primary, monitors
+from nutwizard.core.upsmon import (
+    SHUTDOWNCMD,
+    UPSSCHED,
+    Monitor,
+    append_block,
+    beside,
+    local_primary,
+    monitors,
+)
 from nutwizard.formats.nutfile import NutFile
 
 
@@ -41,11 +49,11 @@ class HostAnswers:
 
 @dataclass(frozen=True, slots=True)
 class ClientAnswers:
-    """The UPS that this machine follows, where its server is, and the user for it."""
+    """Where the server is, the UPS there that this machine follows, and the user for it."""
 
-    ups: str = setting(FieldKind.TEXT, "UPS name", check=checks.ups_name)
     server: str = setting(FieldKind.TEXT, "server", check=checks.server_address)
     port: int = setting(FieldKind.INTEGER, "port", low=1, high=65535)
+    ups: str = setting(FieldKind.TEXT, "UPS name", check=checks.ups_name)
     user: str = setting(FieldKind.TEXT, "user name", check=checks.user_name)
     password: Secret = setting(
         FieldKind.SECRET, "password", check=checks.password, kept_in=paths.CLIENT_PASSWORD
@@ -71,6 +79,14 @@ class MonitorStep(Step[Answers]):
 
     def suggest(self, view: View, given: Mapping[str, Any]) -> Mapping[str, Proposed]:
         return _suggest_host(view, given) if view.site.role is Role.HOST else _suggest_client(view, given)
+
+    def choices(self, view: View, given: Mapping[str, Any]) -> Mapping[str, tuple[Choice, ...]]:
+        if view.site.role is Role.HOST:
+            return {}
+        values = {name: found.value for name, found in _suggest_client(view, given).items()} | dict(given)
+        served = view.facts.server(values["server"], values["port"]) if values["server"] else None
+        names = served.ups.items() if served else ()
+        return {"ups": tuple(Choice(name, text) for name, text in names if checks.ups_name(name) is None)}
 
     def check(self, view: View, answers: Answers) -> Iterable[Problem]:
         if isinstance(answers, HostAnswers):
@@ -113,7 +129,7 @@ class MonitorStep(Step[Answers]):
         _mute_incomplete(draft, document)
         primary, secondary = role_words(view.facts.nut.version)
         if isinstance(answers, HostAnswers):
-            _edit_user(draft, view, answers)
+            put_user(draft, answers.user, answers.password, primary=True)
             line, word = _local(document, view), primary
         else:
             line, word = _ours(document, answers), secondary
@@ -126,6 +142,8 @@ class MonitorStep(Step[Answers]):
             _edit_line(document, line, args, view)
         _complete(draft, document, view)
         draft.readable_by_nut(paths.UPSMON_CONF)
+        for text in beside(document, site.system) if draft.changed(paths.UPSMON_CONF) else ():
+            draft.note(text)
 
     def links(self, view: View) -> tuple[Link, ...]:
         found = monitors(view.nut(paths.UPSMON_CONF))
@@ -134,7 +152,7 @@ class MonitorStep(Step[Answers]):
                 "", f"{paths.UPSMON_CONF} has no MONITOR line that NUT can use: upsmon ends at start"
             )
             return (Link(LinkId.UPSMON, "this machine's upsmon", missing, self.name),)
-        return tuple(link for monitor in found for link in _links(monitor, view))
+        return tuple(link for monitor in found for link in monitor_links(monitor, view))
 
 
 def _suggest_host(view: View, given: Mapping[str, Any]) -> Mapping[str, Proposed]:
@@ -169,7 +187,7 @@ def _suggest_client(view: View, given: Mapping[str, Any]) -> Mapping[str, Propos
     line = next((m for m in found if m.ups == given.get("ups")), found[0] if found else None)
     if line is None:
         return {
-            "ups": Proposed("apc", Origin.GUIDE),
+            "ups": _served_ups(view, given),
             "server": Proposed(None, Origin.GUIDE, "the host's address, as the VM sees it"),
             "port": Proposed(NUT_PORT, Origin.GUIDE),
             "user": Proposed("upsmonclient", Origin.GUIDE),
@@ -181,6 +199,21 @@ def _suggest_client(view: View, given: Mapping[str, Any]) -> Mapping[str, Propos
         kept = Secret(line.password, paths.CLIENT_PASSWORD)
         return {**proposed, "password": Proposed(kept, Origin.CURRENT, "from upsmon.conf")}
     return {**proposed, "password": Proposed(None, Origin.GUIDE, "the password of that user on the host")}
+
+
+def _served_ups(view: View, given: Mapping[str, Any]) -> Proposed:
+    """The server's UPS, once it is known which server; LIST UPS needs no login. Else the guide's name."""
+    guide = Proposed("apc", Origin.GUIDE)
+    if "server" not in given or "ups" in given:
+        return guide
+    server, port = given["server"], given.get("port", NUT_PORT)
+    served = view.facts.server(server, port)
+    if served is None:
+        return replace(guide, note=f"{server} does not answer on port {port} now")
+    names = [name for name in served.ups if checks.ups_name(name) is None]
+    if not names or "apc" in names:
+        return replace(guide, note="" if names else f"{server} has no UPS now")
+    return Proposed(names[0], Origin.DETECTED, f"{server} has it")
 
 
 def _own(view: View) -> Monitor | None:
@@ -208,19 +241,6 @@ def _ours(document: NutFile, answers: ClientAnswers) -> Monitor | None:
     found = [m for m in monitors(document) if not m.local]
     same = [m for m in found if m.ups == answers.ups] or [m for m in found if m.server == answers.server]
     return same[0] if same else None
-
-
-def _edit_user(draft: Draft, view: View, answers: HostAnswers) -> None:
-    """The local user in upsd.users: present, with this password and primary rights."""
-    users = draft.sections(paths.UPSD_USERS, users=True)
-    word = role_words(view.facts.nut.version)[0]
-    if not users.has(answers.user):
-        users.add(answers.user, [("password", answers.password.reveal()), ("upsmon", word)])
-    else:
-        users.set(answers.user, "password", answers.password.reveal())
-        if not is_primary(upsmon_right(users, answers.user), view.facts.nut.version):
-            users.set(answers.user, "upsmon", word)
-    draft.readable_by_nut(paths.UPSD_USERS)
 
 
 def _mute_incomplete(draft: Draft, document: NutFile) -> None:
@@ -259,36 +279,6 @@ def _complete(draft: Draft, document: NutFile, view: View) -> None:
         document.replace(notify, "NOTIFYCMD", wanted)
     if view.site.role is Role.HOST and document.get("POWERDOWNFLAG") is None:
         document.append("POWERDOWNFLAG", paths.KILLPOWER)
-
-
-def _links(monitor: Monitor, view: View) -> Iterable[Link]:
-    server = Server(monitor.server, monitor.port)
-    primary = is_primary(monitor.word, view.facts.nut.version)
-    at = f"{monitor.ups} on {monitor.server}"
-    if not monitor.local:
-        yield Link(LinkId.FIREWALL, at, Reachable(server, monitor.ups), "monitor")
-    elif view.site.role is Role.HOST:
-        server = Server(*local_address(listen_lines(view.nut(paths.UPSD_CONF))))
-        if server.port != monitor.port:
-            server = Server(monitor.server, monitor.port)
-    denied = _denied(monitor, view) if monitor.local and view.site.role is Role.HOST else ""
-    login = Login(server, monitor.ups, monitor.user, Secret(monitor.password), primary, denied)
-    yield Link(LinkId.LOGIN, f"user {monitor.user} for {at}", login, "monitor")
-    yield Link(LinkId.UPSMON, f"this machine's upsmon for {at}", LoggedIn(server, monitor.ups), "services")
-
-
-def _denied(monitor: Monitor, view: View) -> str:
-    """Why this machine's own upsd would deny the login, from upsd.users; the server itself never says."""
-    users = view.sections(paths.UPSD_USERS, users=True)
-    if not users.has(monitor.user):
-        return f"upsd.users has no user {monitor.user} (names are case-sensitive)"
-    if users.get(monitor.user, "password") != monitor.password:
-        return f"the password of {monitor.user} in upsmon.conf is not the one in upsd.users"
-    right = upsmon_right(users, monitor.user)
-    if not is_primary(right, view.facts.nut.version) and is_primary(monitor.word, view.facts.nut.version):
-        has = f"the right {right}" if right else "no upsmon right"
-        return f"{monitor.user} has {has} in upsd.users, not primary"
-    return ""
 
 
 STEP = MonitorStep()

@@ -32,7 +32,7 @@ CANARY = "CANARY-0815"
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 COMMANDS: Mapping[str, list[str]] = {
     "": [], "step": ["mode"], "plan": ["a.yaml"], "apply": ["a.yaml"], "check": [], "undo": [], "history": [],
-    "recover": [], "forget": ["3"],
+    "recover": [], "forget": ["3"], "explain": ["driver"], "paths": [],
 }  # fmt: skip
 OPTIONS: list[tuple[list[str], str, Any]] = [
     (["--role", "client"], "role", "client"),
@@ -58,7 +58,7 @@ def test_every_option_stands_anywhere(command: str) -> None:
             for line in placings(command, root, option):
                 found = vars(cli.parser().parse_args(line))
                 assert (found["root"], found[name], found["command"] or "") == ("/tree", value, command)
-                given = (found[key] for key in ("answers", "name", "id") if found.get(key))
+                given = (found[key] for key in ("answers", "name", "id", "topic") if found.get(key))
                 assert " ".join(map(str, given)) == words
 
 
@@ -483,13 +483,14 @@ def same_keys(found: Mapping[str, Any], documented: Mapping[str, list[str]]) -> 
     for key, inner in documented.items():
         if inner:
             assert found[key]
-            assert all(set(each) == set(inner) for each in found[key])
+            each_one = [found[key]] if isinstance(found[key], dict) else found[key]
+            assert all(set(each) == set(inner) for each in each_one)
 
 
 @AS_ROOT
 def test_json_has_the_keys_of_readme(tmp_path: Path, run: Run) -> None:
     documented = documented_json()
-    assert set(documented) == {"plan", "apply", "check", "history"}
+    assert set(documented) == {"plan", "apply", "check", "history", "paths"}
     file = answers(tmp_path)
     plan = json.loads(run("plan", file, "--json")[1])
     assert plan["acts"] == []  # nothing runs below another root
@@ -507,6 +508,7 @@ def test_json_has_the_keys_of_readme(tmp_path: Path, run: Run) -> None:
     link = section("JSON").replace("\n", " ").partition(" A link has ")[2].partition("Passwords")[0]
     same_keys(check, {**documented["check"], "links": ticked(link)})
     assert set(re.findall(r"\(([a-z, ]+)\)", link)[0].split(", ")) == {state.value for state in State}
+    same_keys(json.loads(run("paths", "--json")[1]), {**documented["paths"], "unseen": []})
     assert (check["broken"], {each["status"] for each in check["links"]}) == (0, {"proven", "unknown"})
 
 
@@ -531,13 +533,11 @@ def test_readme_has_the_options_and_commands() -> None:
         for action in each._actions
         for word in action.option_strings
     }
-    assert set(re.findall(r"--[a-z]+", section("Commands"))) == known - {"-h"}
-    assert {word for row in rows("Commands") for word in re.findall(r"--[a-z]+", row[0])} == known - {
-        "-h",
-        "--ask",
-        "--boot",
-        "--yes",
-    }
+    assert set(re.findall(r"--[a-z][a-z-]*", section("Commands"))) == known - {"-h"}
+    of_one_command = {"-h", "--ask", "--boot", "--yes", "--watch", "--for"}
+    assert {
+        word for row in rows("Commands") for word in re.findall(r"--[a-z-]+", row[0])
+    } == known - of_one_command
     lines = re.findall(r"^    nutwizard(?: ([a-z]+))?", section("Commands"), re.MULTILINE)
     assert set(lines) == {"", *subparsers(parser)} == set(COMMANDS)
 
@@ -593,7 +593,7 @@ def documented_keys() -> set[tuple[Role, str, str]]:
     for role, text in examples().items():
         step = ""
         for line in text.splitlines():
-            if line.startswith("  "):
+            if re.match(r"  \w", line):
                 found.add((role, step, line.split(":")[0].strip()))
             step = line.split(":")[0] if not line.startswith(" ") else step
     return {

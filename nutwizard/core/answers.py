@@ -11,9 +11,13 @@ from nutwizard.core.facts import Role
 
 
 class Origin(StrEnum):
-    """Where a value comes from. Of several sources the first in this order wins."""
+    """Where a value comes from. Of several sources the first in this order wins.
+
+    YOURS is proposed for what a person wrote: no answers file overwrites it, only who is asked gives it up.
+    """
 
     TYPED = "typed"
+    YOURS = "a file of your own"
     NAMED = "answers file"
     CURRENT = "current configuration"
     SAVED = "saved answers"

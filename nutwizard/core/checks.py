@@ -11,6 +11,7 @@ _UPS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HOST_NAME = re.compile(
     r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
 )
+_CLIENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _DRIVER = re.compile(r"[a-z0-9][a-z0-9_+-]{0,31}")
 
 
@@ -26,6 +27,25 @@ def driver_name(value: str) -> str | None:
     if _DRIVER.fullmatch(value):
         return None
     return "a driver is the name of a program in /lib/nut, such as usbhid-ups"
+
+
+def client_name(value: str) -> str | None:
+    """A client's name: it becomes the name of a folder, and may become an alias of Proxmox VE's firewall."""
+    if _CLIENT_NAME.fullmatch(value):
+        return None
+    return "a client's name is up to 63 letters, digits and _ - only, and begins with a letter or digit"
+
+
+def client_address(value: str) -> str | None:
+    """An address that a client has on the network."""
+    import ipaddress
+
+    if not is_ip(value):
+        return f'"{value[:60]}" is not an IP address'
+    found = ipaddress.ip_address(value)
+    if found.is_unspecified or found.is_loopback or found.is_multicast:
+        return f"{value} is no address of another machine"
+    return None
 
 
 def nut_text(value: str) -> str | None:

@@ -28,6 +28,8 @@ OWN_RANK = 80
 
 #: For what NUT's daemons read as user nut: Debian's own owner and mode (nut-client's postinst).
 NUT_OWNER = Owner("root", "nut", 0o640)
+#: For passwords and what belongs to them.
+PRIVATE = Owner("root", "root", 0o600)
 
 
 class Document(Protocol):
@@ -46,9 +48,12 @@ class _Entry:
     owner: Owner | None = None
     why: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
+    removed: bool = False
 
     @property
     def after(self) -> bytes | None:
+        if self.removed:
+            return None
         if self.document is not None:
             return self.document.to_bytes()
         return self.fact.data if self.fact.exists else None
@@ -79,6 +84,7 @@ class Draft:
         self._entries: dict[str, _Entry] = {}
         self._acts: list[Act] = []
         self._notes: list[str] = []
+        self._kept: set[str] = set()
 
     def nut(self, path: str) -> NutFile:
         """The document of upsd.conf, upsmon.conf or upssched.conf, to be edited."""
@@ -100,7 +106,12 @@ class Draft:
     def replace(self, path: str, data: bytes) -> None:
         """Make the whole file these bytes."""
         if self.bytes(path) != data:
-            self._entry(path).document = _Raw(data)
+            entry = self._entry(path)
+            entry.document, entry.removed = _Raw(data), False
+
+    def remove(self, path: str) -> None:
+        """Take the file away, where there is one."""
+        self._entry(path).removed = True
 
     def bytes(self, path: str) -> bytes | None:
         """The file as it would be; None when it would not be there."""
@@ -141,6 +152,10 @@ class Draft:
         if why not in entry.why:
             entry.why.append(why)
 
+    def keep_copy(self, path: str) -> None:
+        """Keep a copy beside the file, wherever it lies and whoever changed it last."""
+        self._kept.add(path)
+
     def note(self, text: str) -> None:
         """Tell the person something that belongs beside the diff."""
         if text not in self._notes:
@@ -168,12 +183,12 @@ class Draft:
         return Plan(self.role, tuple(files), tuple(self._acts), tuple(self._notes))
 
     def _copy(self, change: FileChange) -> FileChange | None:
-        """The copy under the guide's names, unless we changed the file before or both names are taken."""
-        if (
-            not change.path.startswith(paths.NUT + "/")
-            or change.before is None
-            or change.path in self.facts.touched
-        ):
+        """The copy under the guide's names, unless we changed the file before or both names are taken.
+
+        One that is to be kept in any case lacks it only where both names are taken.
+        """
+        first = change.path.startswith(paths.NUT + "/") and change.path not in self.facts.touched
+        if change.before is None or not (first or change.path in self._kept):
             return None
         for ending in paths.COPIES:
             name = change.path + ending
@@ -213,8 +228,8 @@ def nut_reads(owner: Owner) -> bool:
 
 def _change(path: str, entry: _Entry) -> FileChange | None:
     fact, after = entry.fact, entry.after
-    owner = entry.owner or fact.owner
-    if not fact.exists and not after and entry.owner is None:
+    owner = None if entry.removed else entry.owner or fact.owner
+    if not fact.exists and not after and (entry.owner is None or entry.removed):
         return None
     before = fact.content if fact.exists else None
     if (before.data if before else None) == after and owner == fact.owner:

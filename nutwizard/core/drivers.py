@@ -22,7 +22,8 @@ DELAYS = {
 }
 #: What every driver takes though its `-L` lists none of it (ups.conf(5); measured with usbhid-ups and
 #: nutdrv_qx of NUT 2.8.0 and 2.8.1). maxretry, retrydelay and maxstartdelay are none of these: in a section
-#: they end the driver.
+#: they end the driver. These words in another case do, too (measured with 2.8.0); the prefixes and a driver's
+#: own variables may be written in any.
 _COMMON = frozenset(
     "driver port desc sdorder sddelay nolock ignorelb pollinterval synchronous debug_min user group"
     " usb_set_altinterface allow_killpower".split()
@@ -38,13 +39,25 @@ def options_of(facts: Facts, driver: str) -> DriverOptions:
     return DriverOptions(False, frozenset(DELAYS.get(driver, ())))
 
 
+def lists(facts: Facts, driver: str, name: str) -> bool | None:
+    """Whether the driver lists a variable; None where neither it nor the table can tell."""
+    options = options_of(facts, driver)
+    if not options.known and driver not in DELAYS:
+        return None
+    return name in options.names
+
+
 def refused(facts: Facts, driver: str, keys: Iterable[str]) -> tuple[str, ...]:
     """Those keys of a section at which the driver ends; empty when the driver cannot be asked."""
     asked = facts.driver_options(driver)
     if not asked.known:
         return ()
-    taken = _COMMON | {name.lower() for name in asked.names}
-    return tuple(k for k in keys if k.lower() not in taken and not k.lower().startswith(_PREFIXES))
+    own = {name.lower() for name in asked.names}
+    return tuple(
+        key
+        for key in keys
+        if key not in _COMMON and key.lower() not in own and not key.lower().startswith(_PREFIXES)
+    )
 
 
 def untried(facts: Facts, ups: str) -> bool:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from nutwizard.core import paths
+from nutwizard.core.programs import ProgramFact
 from nutwizard.core.text import FileText
 
 T = TypeVar("T")
@@ -206,6 +208,21 @@ class DriverOptions:
 
 
 @dataclass(frozen=True)
+class Guest:
+    """A guest of this Proxmox VE host, by its configuration. `kind`: VM or CONTAINER.
+
+    `name`: as its configuration has it, "" without one. `bridge`: that of its first network card.
+    `addresses`: those that its configuration fixes, without their prefixes.
+    """
+
+    id: int
+    kind: Kind
+    name: str = ""
+    bridge: str = ""
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Served:
     """What a NUT server tells without a login: its UPSes with their descriptions, and by UPS its variables
     and the addresses that are logged in.
@@ -222,7 +239,8 @@ class Facts:
 
     `booted`: when the machine came up, seconds since the epoch, 0 when not known. `free`: free bytes where
     nutwizard keeps its state. `server`: what the NUT server at an address and port tells, None when it
-    does not answer; waits up to 4 s the first time.
+    does not answer; waits up to 4 s the first time. `read`: a file in the folder of a client, once: which
+    there are is only known with the answers. `program`: a program by its absolute path, once.
     """
 
     door: Door
@@ -245,6 +263,9 @@ class Facts:
         default=lambda _: DriverOptions(False), compare=False
     )
     server: Callable[[str, int], Served | None] = field(default=lambda _address, _port: None, compare=False)
+    guests: Lazy[tuple[Guest, ...]] = field(default_factory=lambda: Lazy.of(()), compare=False)
+    read: Callable[[str], FileFact] = field(default=lambda path: FileFact(path, actual=path), compare=False)
+    program: Callable[[str], ProgramFact] = field(default=ProgramFact, compare=False)
 
     @property
     def runs(self) -> bool:
@@ -253,6 +274,8 @@ class Facts:
 
     def file(self, path: str) -> FileFact:
         """The file as found; a path that was not read counts as missing only if it was looked for."""
+        if path not in self.files and path.startswith(paths.CLIENTS + "/"):
+            return self.read(path)
         return self.files[path]
 
     def unit(self, name: str) -> UnitFact:

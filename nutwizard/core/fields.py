@@ -39,6 +39,7 @@ class Spec:
 
     `check` names what is wrong with a text. `kept_in`: the file that keeps a secret beside saved answers.
     `only_with`: (field, value) of the same step without which this one means nothing; its value is None then.
+    `since`: the NUT from which on the field is asked; a step tells what is wrong with it on an older one.
     `row`: for ROWS the frozen dataclass of one row, whose `str` is the row for a person; `keyed`: its first
     field names the row, and an answers file writes the rows as a mapping. `offers`: what this machine offers
     for the fields of a row.
@@ -54,6 +55,7 @@ class Spec:
     choices: tuple[Choice, ...] = ()
     kept_in: str = ""
     only_with: tuple[str, str] | None = None
+    since: tuple[int, ...] = ()
     row: type[Any] | None = None
     keyed: bool = False
     offers: Mapping[str, tuple[Choice, ...]] = dataclasses.field(default_factory=dict)
@@ -83,6 +85,8 @@ class Field:
                 raise ValueError("expected a list of rows, got one value")
             return self.read_rows([] if isinstance(raw, str) else [{"": word} for word in raw])
         if spec.kind in (FieldKind.TEXTS, FieldKind.CHOICES):
+            if spec.optional and isinstance(raw, str) and raw.strip().lower() in ("none", "null", "~"):
+                return ()
             values = raw.replace(",", " ").split() if isinstance(raw, str) else list(raw)
             return tuple(self._text(value) for value in values)
         if not isinstance(raw, str):

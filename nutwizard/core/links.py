@@ -47,13 +47,17 @@ class Server:
 class DriverData:
     """upsd has fresh data of `ups`, and the driver runs with these `driver.parameter.*` values.
 
-    `ended` says why there would be no driver, where ups.conf tells: upsd never does.
+    `ended` says why there would be no driver, where ups.conf tells: upsd never does. `variables`: what upsd
+    shows when the driver runs on ups.conf as it is; "" for one that it must not show. `compared`: variables
+    with a limit in ups.conf, of which the UPS must report one.
     """
 
     server: Server
     ups: str
     parameters: Mapping[str, str] = field(default_factory=dict)
     ended: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    compared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,19 @@ class LoggedIn:
 
 
 @dataclass(frozen=True)
+class Expected:
+    """The client `name` is in the server's list of clients of `ups`, under one of its addresses.
+
+    It comes when it likes: one that is not there is waited for, never broken.
+    """
+
+    server: Server
+    ups: str
+    name: str
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Rights:
     """A user of upsd.users as read from the file: what is wrong is said at once, nothing is connected."""
 
@@ -102,17 +119,21 @@ class Rights:
     wrong: str = ""
 
 
-Target = DriverData | Listens | Reachable | Login | LoggedIn | Rights
+Target = DriverData | Listens | Reachable | Login | LoggedIn | Expected | Rights
 
 
 @dataclass(frozen=True)
 class Link:
-    """One link to be proven: what it is about in words, the probe's target, and the step that mends it."""
+    """One link to be proven: what it is about in words, the probe's target, and the step that mends it.
+
+    `awaited`: it depends on another machine that may come at any time: no verdict on a change rests on it.
+    """
 
     id: LinkId
     subject: str
     target: Target
     step: str
+    awaited: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,9 @@ OWN = "/etc/nutwizard"
 SAVED_ANSWERS = f"{OWN}/answers.yaml"
 CLIENT_PASSWORD = f"{OWN}/client.password"
 MONITOR_PASSWORD = f"{OWN}/monitor.password"
+#: Which clients there are; and for each a folder with what a run of nutwizard there needs.
+CLIENTS_LIST = f"{OWN}/clients.list"
+CLIENTS = f"{OWN}/clients"
 STATE = "/var/lib/nutwizard"
 
 #: The two names under which the guide's reader keeps the state before a change, in the order of our choice.

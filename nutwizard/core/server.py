@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from nutwizard.core import paths
+from nutwizard.core.draft import Draft
+from nutwizard.core.secret import Secret
 from nutwizard.core.site import NUT_PORT
 from nutwizard.formats.nutfile import NutFile
 from nutwizard.formats.sections import SectionFile
@@ -73,3 +76,21 @@ def upsmon_right(users: SectionFile, user: str) -> str:
 def is_administrator(users: SectionFile, user: str) -> bool:
     """Whether the user may do more than watch: actions, instant commands."""
     return any(users.get(user, key) is not None for key in ("actions", "instcmds"))
+
+
+def put_user(draft: Draft, name: str, password: Secret, *, primary: bool) -> None:
+    """The user in upsd.users: present, with this password, and with this right in words of the version.
+
+    A right that means the same stays as it is written. Raises ValueError where the file cannot be edited.
+    """
+    version = draft.facts.nut.version
+    word = role_words(version)[0 if primary else 1]
+    users = draft.sections(paths.UPSD_USERS, users=True)
+    if not users.has(name):
+        users.add(name, [("password", password.reveal()), ("upsmon", word)])
+    else:
+        users.set(name, "password", password.reveal())
+        has = upsmon_right(users, name)
+        if not (is_primary(has, version) if primary else is_secondary(has, version)):
+            users.set(name, "upsmon", word)
+    draft.readable_by_nut(paths.UPSD_USERS)

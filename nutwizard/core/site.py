@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nutwizard.core import checks
 from nutwizard.core.facts import Role
+from nutwizard.core.fields import FieldKind, setting
 from nutwizard.core.secret import Secret
 
 #: IANA's port for NUT.
 NUT_PORT = 3493
+
+
+@dataclass(frozen=True)
+class Client:
+    """A machine that is to follow this one's UPS. Without an address nobody can tell whether it came."""
+
+    name: str = setting(FieldKind.TEXT, "name", check=checks.client_name)
+    addresses: tuple[str, ...] = setting(
+        FieldKind.TEXTS, "addresses", optional=True, check=checks.client_address
+    )
+
+    def __str__(self) -> str:
+        return f"{self.name} ({', '.join(self.addresses) or 'address not known'})"
 
 
 @dataclass(frozen=True)
@@ -19,7 +34,7 @@ class Site:
     client monitor step). `port`, `listen`: where upsd listens (listen step). `client_user`,
     `client_password`: NUT user of the VMs (client_user step). `system`: the word of the MONITOR line,
     `UPS[@HOST[:PORT]]`, which the AT lines of upssched.conf must repeat exactly (monitor step). `server`: the
-    address in that word.
+    address in that word. `clients`: who is to follow this UPS (clients step).
     """
 
     role: Role
@@ -31,6 +46,7 @@ class Site:
     client_password: Secret | None = None
     server: str = ""
     system: str = ""
+    clients: tuple[Client, ...] = ()
 
 
 def bracketed(address: str) -> str:

@@ -11,6 +11,7 @@ from nutwizard.core.errors import Problem
 from nutwizard.core.facts import Facts, Role
 from nutwizard.core.fields import Choice
 from nutwizard.core.links import Link
+from nutwizard.core.plan import FileChange
 from nutwizard.core.site import Site
 from nutwizard.formats.nutfile import NutFile
 from nutwizard.formats.sections import SectionFile
@@ -84,6 +85,13 @@ class Step(Generic[A]):
         """What this machine offers for fields that take choices (or suggestions for texts).
 
         `given` as in `suggest`: the names of a server's UPSes depend on which server.
+        """
+        return {}
+
+    def preview(self, view: View, values: Mapping[str, Any]) -> Mapping[str, FileChange]:
+        """By field a file as one answer would make it, for who is to decide: shown before it is asked.
+
+        `values` holds one for every field.
         """
         return {}
 

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 
+def yaml_word(text: str) -> str:
+    """A plain word as it is, else in YAML's double quotes; all is printable ASCII, as NUT wants it."""
+    if text and all(c.isalnum() or c in "._/@-" for c in text) and text[0].isalnum():
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 class FileText:
     """The bytes of one file. `repr` gives path and length: contents may hold passwords."""
 

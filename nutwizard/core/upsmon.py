@@ -16,6 +16,8 @@ SHUTDOWNCMD = (
     'logger -t upsmon.conf "SHUTDOWNCMD calling /sbin/shutdown to shut down system" ; /sbin/shutdown -h +0'
 )
 RBWARNTIME = 7200
+#: Debian's active lines that the guide's block replaces (2.7.4 to 2.8.1). Another value is the user's own.
+STOCK = {"RBWARNTIME": ("43200",), "SHUTDOWNCMD": ("/sbin/shutdown -h +0",)}
 #: Where upssched lies with a merged /usr.
 UPSSCHED = "/usr/sbin/upssched"
 
@@ -59,25 +61,64 @@ def local_primary(found: Iterable[Monitor], version: tuple[int, ...]) -> Monitor
     return next((m for m in own if is_primary(m.word, version)), own[0] if own else None)
 
 
+def beside(document: NutFile, system: str) -> list[str]:
+    """What to know about the UPSes that this machine watches beside that of `system`, a sentence for each.
+
+    upsmon shuts down when the power values of the UPSes that are not critical add up to less than
+    MINSUPPLIES (upsmon.conf(5)).
+    """
+    others = {m.system: _number(m.entry.args[1]) for m in monitors(document) if m.system != system}
+    minimum = document.get("MINSUPPLIES")
+    least = _number(minimum.args[0]) if minimum is not None else 1
+    enough = sum(others.values()) >= least
+    alone = f"{system} alone does not shut this machine down" if enough else f"{system} alone shuts it down"
+    return [
+        f"upsmon.conf also watches {other} (power value {value}), and this machine shuts down when less than"
+        f" {least} is left (MINSUPPLIES): {alone}"
+        for other, value in others.items()
+    ]
+
+
+def _number(word: str) -> int:
+    return int(word) if word.isascii() and word.isdigit() and len(word) < 10 else 0
+
+
+def own_line(document: NutFile, name: str) -> Entry | None:
+    """The line that counts for one of STOCK, where its value is not Debian's.
+
+    One whose quote is never closed has swallowed the lines behind it: that is nobody's value.
+    """
+    entry = document.get(name)
+    if entry is None or entry.args == STOCK[name]:
+        return None
+    line = entry.node.line
+    return entry if line.ended or b"\n" not in line.raw else None
+
+
 def append_block(document: NutFile, monitor: tuple[str, ...], upssched: str) -> None:
-    """The guide's customized block; the stock lines that it replaces become comments in their place."""
-    for name in ("RBWARNTIME", "SHUTDOWNCMD"):
+    """The guide's customized block; the stock lines that it replaces become comments in their place.
+
+    A SHUTDOWNCMD or RBWARNTIME of the user's own counts on, and the block has none.
+    """
+    own = [name for name in STOCK if own_line(document, name) is not None]
+    for name, value in STOCK.items():
         for entry in document.entries(name):
-            document.comment_out(entry)
+            if entry.args == value or name not in own:
+                document.comment_out(entry)
+    shutdown = [] if "SHUTDOWNCMD" in own else [encode_words(("SHUTDOWNCMD", SHUTDOWNCMD))]
+    reminder = [] if "RBWARNTIME" in own else ["", "# 2 hours", f"RBWARNTIME {RBWARNTIME}"]
     lines = [
         "",
         "# --------------------------------------------------------------------------",
         "# Customized settings",
         "",
         encode_words(monitor),
-        encode_words(("SHUTDOWNCMD", SHUTDOWNCMD)),
+        *shutdown,
         encode_words(("NOTIFYCMD", upssched or UPSSCHED)),
         "",
         *(f'NOTIFYMSG {event} "{text}"' for event, text in GUIDE_MESSAGES.items()),
         "",
         *(f"NOTIFYFLAG {event} SYSLOG" for event in GUIDE_MESSAGES),
-        "",
-        "# 2 hours",
-        f"RBWARNTIME {RBWARNTIME}",
+        *reminder,
     ]
     document.append_text("".join(f"{line}\n" for line in lines))

@@ -38,11 +38,17 @@ _CLOSING = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndTo
 
 
 def read_answers(
-    path: str, steps: Mapping[Role, Sequence[Step[Any]]], origin: Origin = Origin.NAMED
+    path: str,
+    steps: Mapping[Role, Sequence[Step[Any]]],
+    origin: Origin = Origin.NAMED,
+    supplied: frozenset[tuple[str, str]] = frozenset(),
 ) -> AnswersSet:
-    """The typed values of an answers file. Raises AnswersError with every problem, NeedsRoot."""
+    """The typed values of an answers file. Raises AnswersError with every problem, NeedsRoot.
+
+    `supplied`: (step, field) of secrets that come from elsewhere: a file named for one is not looked at.
+    """
     text, private = _read(path, LARGEST)
-    return _Reader(path, private, origin).read(text, steps)
+    return _Reader(path, private, origin, supplied).read(text, steps)
 
 
 def _read(path: str, limit: int) -> tuple[bytes, bool]:
@@ -89,8 +95,10 @@ def _sudo_user() -> int:
 class _Reader:
     """Walks one node tree and gathers problems."""
 
-    def __init__(self, path: str, private: bool, origin: Origin) -> None:
-        self.path, self.private, self.origin = path, private, origin
+    def __init__(
+        self, path: str, private: bool, origin: Origin, supplied: frozenset[tuple[str, str]]
+    ) -> None:
+        self.path, self.private, self.origin, self.supplied = path, private, origin, supplied
         self.problems: list[Problem] = []
 
     def read(self, data: bytes, steps: Mapping[Role, Sequence[Step[Any]]]) -> AnswersSet:
@@ -189,6 +197,8 @@ class _Reader:
                 self._field(step, fields[name], node, given)
             elif name in files and files[name].name in nodes:
                 self._wrong(key, f"{step.name}.{name}: stands beside {files[name].name}; give one of them")
+            elif name in files and (step.name, files[name].name) in self.supplied:
+                continue
             elif name in files:
                 self._password_file(step, files[name], role, node, given)
             else:

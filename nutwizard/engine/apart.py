@@ -33,13 +33,14 @@ def apply_apart(
     report: Callable[[str], None] = lambda text: None,
     command: str = "apply",
     undoes: int | None = None,
+    on_battery: bool = False,
 ) -> Outcome:
     """Apply `plan` as `transaction.apply` does, in a worker that opens the same machine.
 
     Signals are held back until the worker has ended; a `report` that fails is not called again. Raises what
     `transaction.apply` raises, and Unfinished when the worker was killed.
     """
-    kept = Kept(plan, command, int(host.now()), undoes)
+    kept = Kept(plan, command, int(host.now()), undoes, on_battery=on_battery)
     root = host.root or "/"
     with Held() as held, _start(root) as worker:
         assert worker.stdin is not None

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nutwizard.core.facts import Door, Facts, Role
+from nutwizard.core.links import Expected, LoggedIn
 from nutwizard.core.plan import Plan
 from nutwizard.core.site import Site
 from nutwizard.core.step import View
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from nutwizard.core.links import Finding
     from nutwizard.engine.outcome import Outcome
 
+#: What is proven by asking who is logged in, without a login of one's own.
+_QUIET = (Expected, LoggedIn)
+
 
 def _managed(role: Role) -> frozenset[str]:
     return frozenset(path for step in registry.steps_of(role) for path in step.paths(role))
@@ -29,13 +33,17 @@ def facts_for(host: Host, sources: Sources, role: Role) -> Facts:
     return detect(host, sources, role, _managed(role), Store(host).touched())
 
 
-def prove(host: Host, facts: Facts, role: Role) -> tuple[Finding, ...]:
-    """What proves the files of this role as they are at this moment, made by nutwizard or by hand."""
+def prove(host: Host, facts: Facts, role: Role, *, quick: bool = False) -> tuple[Finding, ...]:
+    """What proves the files of this role as they are at this moment, made by nutwizard or by hand.
+
+    `quick`: only who is logged in, which leaves no trace in any log.
+    """
     from nutwizard.engine.probe import Prover
 
     now = replace(facts, files={path: file_fact(host, path) for path in facts.files})
     view = View(now, Site(role), registry.asset)
-    return Prover(host).prove(link for step in registry.steps_of(role) for link in step.links(view))
+    links = (link for step in registry.steps_of(role) for link in step.links(view))
+    return Prover(host).prove(link for link in links if not quick or isinstance(link.target, _QUIET))
 
 
 def carry_out(
@@ -46,6 +54,7 @@ def carry_out(
     report: Callable[[str], None],
     command: str,
     undoes: int | None = None,
+    on_battery: bool = False,
 ) -> Outcome:
     """Apply a plan: in a worker of its own, but on a practice machine, whose daemons are this process's.
 
@@ -61,7 +70,8 @@ def carry_out(
             report=report,
             command=command,
             undoes=undoes,
+            on_battery=on_battery,
         )
     from nutwizard.engine.apart import apply_apart
 
-    return apply_apart(host, plan, report=report, command=command, undoes=undoes)
+    return apply_apart(host, plan, report=report, command=command, undoes=undoes, on_battery=on_battery)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from typing import Protocol
 
 from nutwizard.core import paths
@@ -26,9 +27,11 @@ from nutwizard.core.facts import (
 from nutwizard.core.text import FileText
 from nutwizard.core.units import units_of
 from nutwizard.engine.asked import ServerAsker
+from nutwizard.engine.guests import read_guests
 from nutwizard.engine.host import Host
+from nutwizard.engine.programs import program_fact
+from nutwizard.engine.roles import proposed_role
 from nutwizard.formats.sections import SectionFile
-from nutwizard.formats.shellfile import ShellFile
 
 #: dpkg's table of a large host has about 3 MB.
 _DPKG_STATUS, _DPKG_LIMIT = "/var/lib/dpkg/status", 64 << 20
@@ -90,23 +93,10 @@ def detect(
         usb=Lazy(sources.usb),
         driver_options=sources.driver_options,
         server=ServerAsker(host),
+        guests=Lazy(lambda: read_guests(host)),
+        read=cache(lambda path: file_fact(host, path)),
+        program=cache(lambda path: program_fact(host, path)),
     )
-
-
-def proposed_role(kind: Kind) -> Role | None:
-    """A PVE host serves its UPS, a guest follows; a plain machine is asked."""
-    return {Kind.PVE: Role.HOST, Kind.VM: Role.CLIENT, Kind.CONTAINER: Role.CLIENT}.get(kind)
-
-
-def configured_role(host: Host) -> Role | None:
-    """What nut.conf says, for a machine whose kind proposes nothing. Raises NeedsRoot."""
-    try:
-        mode = ShellFile.parse(host.read(paths.NUT_CONF)).get("MODE")
-    except PermissionError as error:
-        raise NeedsRoot(f"{paths.NUT_CONF}: {error.strerror}") from None
-    except OSError:
-        return None
-    return {"netserver": Role.HOST, "standalone": Role.HOST, "netclient": Role.CLIENT}.get(mode or "")
 
 
 def file_fact(host: Host, path: str) -> FileFact:

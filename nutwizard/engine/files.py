@@ -78,8 +78,8 @@ def put(
                 host.remove(path)
             tidy(host, path)
             return
-        if os.path.dirname(path) == paths.OWN:
-            host.make_folder(paths.OWN, Owner("root", "root", 0o700))
+        for folder in own_folders(path):
+            host.make_folder(folder, Owner("root", "root", 0o700))
         _create(host, temporary(path, transaction), content, attributes)
         look()
         host.rename(temporary(path, transaction), path)
@@ -105,9 +105,18 @@ def clear(host: Host, path: str, transaction: int) -> None:
             host.remove(left)
 
 
+def own_folders(path: str) -> tuple[str, ...]:
+    """Our own folders above a file, the outermost first: they come and go with what is in them."""
+    folder = os.path.dirname(path)
+    if folder == paths.OWN:
+        return (paths.OWN,)
+    return (paths.OWN, paths.CLIENTS, folder) if os.path.dirname(folder) == paths.CLIENTS else ()
+
+
 def tidy(host: Host, path: str) -> None:
-    """Our own folder goes with the last file in it."""
-    if os.path.dirname(path) != paths.OWN or host.names(paths.OWN):
-        return
-    if host.stat(paths.OWN, follow=False) is not None:
-        host.remove(paths.OWN)
+    """Our own folders go with the last file in them."""
+    for folder in reversed(own_folders(path)):
+        if host.names(folder):
+            return
+        if host.stat(folder, follow=False) is not None:
+            host.remove(folder)

@@ -25,9 +25,14 @@ _WORST_FIRST = (State.BROKEN, State.UNKNOWN, State.WAITING, State.PROVEN, State.
 
 
 def states(findings: Iterable[Finding]) -> dict[LinkId, State]:
-    """One state per link: the worst, where a link is about several addresses or users."""
+    """One state per link: the worst, where a link is about several addresses or users.
+
+    What is awaited of other machines does not count: they may come at any time.
+    """
     found: dict[LinkId, State] = {}
     for finding in findings:
+        if finding.link.awaited:
+            continue
         link = finding.link.id
         found[link] = min(found.get(link, State.NOT_APPLICABLE), finding.state, key=_WORST_FIRST.index)
     return found

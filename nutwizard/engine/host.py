@@ -61,6 +61,9 @@ class Host(Protocol):
     def read(self, path: str, limit: int = LARGEST_FILE) -> bytes:
         """The whole file; more than `limit` bytes are refused with EFBIG."""
 
+    def read_end(self, path: str, limit: int) -> tuple[bytes, bool]:
+        """The last `limit` bytes of a file, and whether that is all of it."""
+
     def names(self, path: str) -> list[str]:
         """Names in a folder, sorted; empty when there is no such folder."""
 

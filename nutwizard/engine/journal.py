@@ -21,6 +21,8 @@ class Mark(StrEnum):
     ROLLING_BACK = "rolling back"
     ROLLED_BACK = "rolled back"
     FORGOTTEN = "forgotten"
+    PUT_OFF = "put off"
+    CAUGHT_UP = "caught up"
 
 
 #: The last of these decides what became of the transaction; without one it is unfinished.
@@ -75,6 +77,18 @@ class Journal:
     def forgotten(self) -> bool:
         """Whether the kept contents were given up; some may still be there when that was interrupted."""
         return any(line["mark"] == Mark.FORGOTTEN for line in self._lines)
+
+    @property
+    def put_off(self) -> frozenset[int]:
+        """What the last try to roll back has left for the time after an outage, until that was caught up."""
+        found: set[int] = set()
+        for line in self._lines:
+            number = line.get("number")
+            if line["mark"] in (Mark.ROLLING_BACK, Mark.CAUGHT_UP):
+                found.clear()
+            elif line["mark"] == Mark.PUT_OFF and isinstance(number, int):
+                found.add(number)
+        return frozenset(found)
 
     @property
     def commit_in_doubt(self) -> bool:

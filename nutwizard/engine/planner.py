@@ -71,6 +71,7 @@ class Planner:
             walk.answers[step.name] = answers
             if not walk.problems and (edited is None or step.name in edited or step.name in ALWAYS):
                 walk.edited.add(step.name)
+                _tell_overruled(walk.draft, step, decided, sources)
                 walk.problems += _edit(step, walk.draft, view, answers)
                 if walk.problems:
                     return walk
@@ -102,9 +103,11 @@ class Planner:
         return set(only) | changed
 
     def fields(self, step: Step[Any], view: View) -> tuple[Field, ...]:
-        """The step's fields with the choices of this machine filled in."""
+        """The step's fields that this machine's NUT has, with the choices of this machine filled in."""
         offered = step.choices(view, {})
-        return tuple(offering(found, offered) for found in fields_of(step.answers_type(self.role)))
+        fields = fields_of(step.answers_type(self.role))
+        version = self.facts.nut.version
+        return tuple(offering(found, offered) for found in fields if version >= found.spec.since)
 
 
 def _edit(step: Step[Any], draft: Draft, view: View, answers: Any) -> list[Problem]:
@@ -116,6 +119,22 @@ def _edit(step: Step[Any], draft: Draft, view: View, answers: Any) -> list[Probl
         return [Problem(f"{draft.editing} cannot be edited: {error}", step.name)]
     draft.settle()
     return []
+
+
+def _tell_overruled(
+    draft: Draft, step: Step[Any], decided: Mapping[str, Proposed], sources: Sequence[AnswersSet]
+) -> None:
+    """Say which values of a named file a file of the user's own outweighs, and how to insist."""
+    for each in fields_of(step.answers_type(draft.role)):
+        chosen = decided[each.name]
+        for source in sources if chosen.origin is Origin.YOURS else ():
+            given = source.get(step.name, each.name)
+            if given is not None and given.origin is Origin.NAMED and given.value != chosen.value:
+                value = each.show(given.value)
+                draft.note(
+                    f"{step.name}.{each.name}: {value} of the answers file is not followed: {chosen.note}."
+                    f" To insist, answer {value} in: nutwizard step {step.name}"
+                )
 
 
 def _wins(given: Sequence[Given], proposed: Proposed | None) -> bool:

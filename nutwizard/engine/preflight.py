@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from nutwizard.core.errors import Failed, NeedsRoot
-from nutwizard.core.paths import OWN, STATE
+from nutwizard.core.paths import STATE
 from nutwizard.core.plan import FileChange, Plan
 from nutwizard.engine import files, pve
 from nutwizard.engine.host import LARGEST_FILE, Host
@@ -61,12 +61,14 @@ def _file_reasons(host: Host, change: FileChange) -> Iterator[str]:
     target = change.target
     folder = os.path.dirname(target)
     place = host.stat(folder)
-    if place is None and folder != OWN:
+    own = files.own_folders(target)
+    if place is None and not own:
         yield f"{change.path}: the folder {folder} is missing"
     if place is not None and place.kind != "directory":
         yield f"{change.path}: {folder} is a {place.kind}, not a folder"
         return
     yield from _held(host, _there(host, folder), "nothing in it can be replaced")
+    yield from _exchangeable(host, own)
     if target != change.path:
         yield from _link_reasons(host, change, target)
     if change.after is not None and len(change.after.data) > LARGEST_FILE:
@@ -85,6 +87,14 @@ def _file_reasons(host: Host, change: FileChange) -> Iterator[str]:
     mended = change.owner_after is not None and change.owner_after.user != stat.owner.user
     if stat.owner.user not in _OUR_USERS and not mended:
         yield f"{target} belongs to {stat.owner.user}, neither to root nor to nut: it is left to its owner"
+
+
+def _exchangeable(host: Host, folders: tuple[str, ...]) -> Iterator[str]:
+    """Folders of ours that are there, and in which somebody else could put other files."""
+    for folder in folders:
+        found = host.stat(folder, follow=False)
+        if found is not None and (found.owner.user != "root" or found.owner.mode & 0o022):
+            yield f"{folder} ({found.owner}) is not root's alone: another user could exchange what is in it"
 
 
 def _held(host: Host, folder: str, so: str) -> Iterator[str]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from nutwizard.core import paths
+from nutwizard.core.clients import same_address
 from nutwizard.core.facts import Door
 from nutwizard.core.links import (
     DriverData,
+    Expected,
     Finding,
     Link,
     LinkId,
@@ -52,6 +55,7 @@ class Prover:
         self._host = host
         self._limits = limits
         self._lost: dict[Server, NutError] = {}
+        self._there: dict[tuple[Server, str], tuple[str, ...]] = {}
 
     def prove(self, links: Iterable[Link]) -> tuple[Finding, ...]:
         """What was found of every link; one link may give several findings, each with its own id."""
@@ -64,22 +68,27 @@ class Prover:
         if self._host.door is Door.OFFLINE:
             return (Finding(link, State.UNKNOWN, "no address is connected to below another root"),)
         try:
-            match target:
-                case Reachable():
-                    return self._reachable(link, target)
-                case Listens():
-                    return (self._listens(link, target),)
-                case DriverData():
-                    return (self._driver(link, target),)
-                case Login():
-                    return (self._login(link, target),)
-                case LoggedIn():
-                    return (self._logged_in(link, target),)
+            if isinstance(target, Reachable):
+                return self._reachable(link, target)
+            return (self._ask(link, target),)
         except _Unreached:
             return (Finding(link, State.UNKNOWN, f"not asked: {_where(target.server)} is not reached"),)
         except NutError as error:
             self._note(target.server, error)
             return (_broken(link, error),)
+
+    def _ask(self, link: Link, target: Listens | DriverData | Login | LoggedIn | Expected) -> Finding:
+        match target:
+            case Listens():
+                return self._listens(link, target)
+            case DriverData():
+                return self._driver(link, target)
+            case Login():
+                return self._login(link, target)
+            case LoggedIn():
+                return self._logged_in(link, target)
+            case Expected():
+                return self._expected(link, target)
 
     def _note(self, server: Server, error: NutError) -> None:
         """A server that let us wait in vain is not waited for again."""
@@ -116,14 +125,24 @@ class Prover:
             for key, wanted in target.parameters.items()
             if (name := f"driver.parameter.{key}") in values and not _same(values[name], wanted)
         ]
+        wrong += [
+            f"{key} is {values.get(key) or 'absent'} in the running driver, {wanted or 'absent'} by ups.conf"
+            for key, wanted in target.variables.items()
+            if not _same(values.get(key, ""), wanted)
+        ]
         if wrong:
             fix = f"Restart the driver: {STEP_DRIVER}"
             return Finding(link, State.BROKEN, "; ".join(wrong), "the driver runs on older options", fix)
+        if target.compared and not values.keys() & set(target.compared):
+            lacks = f"the UPS reports no {' and no '.join(target.compared)}"
+            cause = "low battery (LB) never comes: ups.conf has a limit for what is not reported"
+            return Finding(link, State.BROKEN, lacks, cause, STEP_DRIVER)
         shown = [
             f"{key} {value}"
             for key, value in target.parameters.items()
             if f"driver.parameter.{key}" in values
         ]
+        shown += [f"{key} {value}" for key, value in target.variables.items() if value]
         return Finding(link, State.PROVEN, ", ".join([f"fresh data, status {status}", *shown]))
 
     def _reachable(self, link: Link, target: Reachable) -> Iterable[Finding]:
@@ -204,6 +223,30 @@ class Prover:
         listed = ", ".join(distinct) or "nobody"
         cause = "upsmon is not running here, or its login was denied"
         return Finding(link, State.BROKEN, f"upsd lists {listed}, not {own}", cause, fix)
+
+    def _expected(self, link: Link, target: Expected) -> Finding:
+        """Whether a client is there, by one question for all of them."""
+        try:
+            there = self._all(target.server, target.ups)
+        except NutError as error:
+            self._note(target.server, error)
+            return Finding(link, State.UNKNOWN, f"upsd does not tell who is logged in: {error.text}")
+        came = [each for each in there if any(same_address(each, own) for own in target.addresses)]
+        if came:
+            return Finding(link, State.PROVEN, f"upsd lists {', '.join(came)}")
+        listed = f"upsd lists {', '.join(there) or 'nobody'}"
+        if not target.addresses:
+            why = f"its address is not known, so nobody can tell whether it came; {listed}"
+            return Finding(link, State.WAITING, why, fix="nutwizard step clients")
+        fix = f"Set it up there with {paths.CLIENTS}/{target.name}, or look at its log"
+        return Finding(link, State.WAITING, f"it is not logged in; {listed}", fix=fix)
+
+    def _all(self, server: Server, ups: str) -> tuple[str, ...]:
+        """Every address that is logged in, once."""
+        if (server, ups) not in self._there:
+            with self._open(server) as client:
+                self._there[server, ups] = tuple(dict.fromkeys(client.clients(ups)))
+        return self._there[server, ups]
 
 
 def _data(link: Link, status: str, values: Mapping[str, str]) -> Finding:

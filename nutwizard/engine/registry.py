@@ -7,9 +7,14 @@ from importlib import import_module
 from pkgutil import get_data, iter_modules
 from typing import Any
 
+from nutwizard.core import fields
 from nutwizard.core.facts import Role
+from nutwizard.core.fields import Field
 from nutwizard.core.page import Page, parse_page
 from nutwizard.core.step import Step
+
+#: Pages that belong to no step, in reading order; the first line of each is its title.
+COMMON = ("overview", "users", "firewall", "check", "fsd", "paths")
 
 
 @cache
@@ -38,9 +43,27 @@ def steps_of(role: Role) -> tuple[Step[Any], ...]:
     return tuple(step for step in all_steps() if role in step.roles)
 
 
+def fields_of(name: str, role: Role) -> tuple[Field, ...]:
+    """The fields of a step of this role."""
+    step = next(step for step in steps_of(role) if step.name == name)
+    return fields.fields_of(step.answers_type(role))
+
+
 def page_of(name: str, role: Role) -> Page:
-    """The page of a step as a machine of this role shows it."""
+    """The page of a step, or a common one, as a machine of this role shows it."""
+    if name in COMMON:
+        return parse_page(_common(name).partition("\n")[2], role)
     return parse_page(_text("nutwizard.steps", f"{name}.md"), role)
+
+
+def topics(role: Role) -> dict[str, str]:
+    """Names and titles of all pages for this role: the common ones, then the steps."""
+    common = {name: _common(name).partition("\n")[0] for name in COMMON}
+    return common | {step.name: step.title for step in steps_of(role)}
+
+
+def _common(name: str) -> str:
+    return asset(f"pages/{name}.md")
 
 
 @cache

@@ -14,6 +14,7 @@ from nutwizard.core.facts import Owner, Role
 from nutwizard.core.fields import Field, FieldKind, fields_of
 from nutwizard.core.secret import Secret
 from nutwizard.core.step import Step
+from nutwizard.core.text import yaml_word
 from nutwizard.engine.host import Host
 from nutwizard.engine.tree import NumberedOwners, Tree
 
@@ -36,13 +37,13 @@ def answers_text(role: Role, steps: Sequence[Step[Any]], answers: Mapping[str, A
 
 def _line(found: Field, value: Any, folder: str) -> str:
     if isinstance(value, Secret):
-        return f"  {found.name}_file: {_quoted(os.path.relpath(found.spec.kept_in, folder))}"
+        return f"  {found.name}_file: {yaml_word(os.path.relpath(found.spec.kept_in, folder))}"
     if found.spec.kind is FieldKind.ROWS:
         return f"  {found.name}: {_rows(found, value)}"
     if isinstance(value, tuple):
-        return f"  {found.name}: [{', '.join(map(_quoted, value))}]"
+        return f"  {found.name}: [{', '.join(map(yaml_word, value))}]"
     if found.spec.kind in (FieldKind.TEXT, FieldKind.CHOICE) and isinstance(value, str):
-        return f"  {found.name}: {_quoted(value)}"
+        return f"  {found.name}: {yaml_word(value)}"
     return f"  {found.name}: {found.show(value)}"
 
 
@@ -64,16 +65,8 @@ def _row(found: Field, row: Any) -> str:
 
 def _cell(column: Field, value: Any) -> str:
     if isinstance(value, tuple):
-        return _quoted(value[0]) if len(value) == 1 else f"[{', '.join(map(_quoted, value))}]"
-    return _quoted(column.show(value))
-
-
-def _quoted(text: str) -> str:
-    """A plain word as it is, else in YAML's double quotes; all is printable ASCII, as NUT wants it."""
-    if text and all(c.isalnum() or c in "._/@-" for c in text) and text[0].isalnum():
-        return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+        return yaml_word(value[0]) if len(value) == 1 else f"[{', '.join(map(yaml_word, value))}]"
+    return yaml_word(column.show(value))
 
 
 def read_saved(host: Host, steps: Mapping[Role, Sequence[Step[Any]]], role: Role) -> AnswersSet | None:

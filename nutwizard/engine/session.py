@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from nutwizard.core import paths
 from nutwizard.core.answers import AnswersSet, Given, Origin, Proposed
+from nutwizard.core.clients import answers_file, folders_for
 from nutwizard.core.errors import AnswersError, Problem, UsageError
 from nutwizard.core.facts import Door, Role
 from nutwizard.core.fields import Choice, Field, fields_of
 from nutwizard.core.page import Page
 from nutwizard.core.plan import FileChange, Plan
 from nutwizard.core.secret import Secret
+from nutwizard.core.site import Client
 from nutwizard.core.step import View
 from nutwizard.engine import registry
 from nutwizard.engine.carry import carry_out, facts_for, prove
@@ -22,6 +24,7 @@ from nutwizard.engine.detect import Sources
 from nutwizard.engine.files import PRIVATE
 from nutwizard.engine.found import found_here
 from nutwizard.engine.host import Host
+from nutwizard.engine.outage import in_the_way, refuse
 from nutwizard.engine.planner import Planner, Walk
 from nutwizard.engine.saved import PasswordFiles, answers_text
 from nutwizard.formats.safe import safe_text
@@ -41,7 +44,7 @@ class Session:
 
     `named`: answers of a file on the command line; `saved`: those of an earlier run; with `save` the answers
     become part of the plan. `only`: the steps that are asked; of the others those that their answers affect
-    are planned.
+    are planned. `on_battery`: an outage stops nothing.
     """
 
     def __init__(
@@ -54,11 +57,14 @@ class Session:
         saved: AnswersSet | None = None,
         save: bool = False,
         only: Collection[str] = (),
+        on_battery: bool = False,
     ) -> None:
         self.host = host
         self.role = role
         self.only = frozenset(only)
         self._save = save
+        self._on_battery = on_battery
+        self._named_path = named.path if named is not None else ""
         self._guide = {step.name: step for step in registry.steps_of(role)}
         self.steps = tuple(self._guide)
         self.facts = facts_for(host, sources, role)
@@ -71,6 +77,16 @@ class Session:
     def practice(self) -> bool:
         """Whether nothing that happens here protects anything."""
         return self.host.door is Door.PRACTICE
+
+    @property
+    def answers_path(self) -> str:
+        """The answers file that repeats this run: the saved one, else the named one; "" without any."""
+        return paths.SAVED_ANSWERS if self._save else self._named_path
+
+    @property
+    def first(self) -> bool:
+        """Whether this is a first run: no answers of an earlier one, and something left to set up."""
+        return not self._given and any(self.state(step) == "to do" for step in self.steps)
 
     def narrow(self, steps: Collection[str]) -> None:
         """Plan these steps alone from now on, and those whose shared values they change."""
@@ -128,6 +144,11 @@ class Session:
             sources.insert(0, AnswersSet(self.role, "", {step: typed}))
         return self._planner.decide(self._guide[step], self._view(step), sources)
 
+    def preview(self, step: str, given: Mapping[str, Any]) -> Mapping[str, FileChange]:
+        """What is to be seen before a field is asked, by field; `given` as in `proposals`."""
+        values = {name: found.value for name, found in self.proposals(step, given).items()}
+        return self._guide[step].preview(self._view(step), values)
+
     def answer(self, step: str, values: Mapping[str, Any]) -> tuple[Problem, ...]:
         """Take typed values for a step; a problem means that they are not kept."""
         before = self._typed.get(step)
@@ -159,19 +180,33 @@ class Session:
         """Step -> field -> value and origin, as planned."""
         return self._walk.decided
 
+    def outage(self) -> str:
+        """Why nothing can be written at this moment; "" when it can."""
+        return in_the_way(self.host, self.plan(), insist=self._on_battery)
+
     def apply(self, report: Callable[[str], None]) -> Outcome:
         """Draw the passwords that are to be generated, plan with them, and make it so."""
         drawn = self._draw()
+        if drawn:  # their files come before the transaction, which asks as well
+            refuse(self.host, self.plan(), insist=self._on_battery)
         with PasswordFiles(drawn) as files:
-            plan = self.plan()
-            outcome = carry_out(self.host, self.facts, plan, report=report, command=self._command())
+            plan, command = self.plan(), self._command()
+            outcome = carry_out(
+                self.host, self.facts, plan, report=report, command=command, on_battery=self._on_battery
+            )
             files.keep = outcome.code == 0
         told = [f"a generated password lies in {safe_text(secret.file)}" for secret in drawn]
         return replace(outcome, notes=(*told, *outcome.notes)) if files.keep else outcome
 
-    def prove(self) -> tuple[Finding, ...]:
-        """The links of every step, on the files as they are at this moment."""
-        return prove(self.host, self.facts, self.role)
+    def prove(self, *, quick: bool = False) -> tuple[Finding, ...]:
+        """The links of every step, on the files as they are now. `quick`: only who is logged in."""
+        return prove(self.host, self.facts, self.role, quick=quick)
+
+    def clients(self) -> tuple[Client, ...]:
+        """The clients whose folder lies here now; a general one where none is named."""
+        site = self._walk.site
+        named = folders_for(site.clients) if site is not None and self.role is Role.HOST else ()
+        return tuple(client for client in named if self.host.stat(answers_file(client)) is not None)
 
     def _command(self) -> str:
         return f"step {' '.join(sorted(self.only))}" if self.only else "guided run" if self._save else "apply"

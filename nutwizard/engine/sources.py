@@ -42,19 +42,21 @@ class MachineSources:
         return (Kind.CONTAINER if word in _CONTAINERS else Kind.VM), f"systemd-detect-virt says {word}"
 
     def addresses(self) -> tuple[Address, ...]:
-        """Addresses of interfaces that are up, bridges marked."""
+        """Addresses of interfaces that are up; a bridge counts also while no port of it is in use."""
         if not self._live:
             return ()
         import socket
 
         import psutil
 
-        up = {name for name, state in psutil.net_if_stats().items() if state.isup}
+        states = psutil.net_if_stats()
         found = []
         for name, addresses in psutil.net_if_addrs().items():
             bridge = self._host.stat(f"/sys/class/net/{name}/bridge") is not None
+            state = states.get(name)
+            up = state is not None and (state.isup or (bridge and "up" in state.flags.split(",")))
             for entry in addresses:
-                if name in up and entry.family in (socket.AF_INET, socket.AF_INET6):
+                if up and entry.family in (socket.AF_INET, socket.AF_INET6):
                     address = entry.address.partition("%")[0]
                     found.append(Address(name, address, _prefix(entry.netmask), bridge))
         return tuple(found)

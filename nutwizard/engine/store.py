@@ -96,6 +96,11 @@ class Store:
                 return self._record(number, journal, undone=False)
         return None
 
+    def newest_first(self) -> Iterator[Record]:
+        """The transactions, each read when asked for, without whether it was undone. Raises as `records`."""
+        for number, journal in reversed(list(self._ready())):
+            yield self._record(number, journal, undone=False)
+
     def touched(self) -> frozenset[str]:
         """Paths that transactions in force have changed: these files are no longer as we first found them."""
         in_force = (r for r in self._records() if r.state in (COMMITTED, UNFINISHED) and r.undoes is None)

@@ -23,6 +23,7 @@ class Kept:
     `undoes`: the transaction that was to be undone; `takes_back`: itself and all that are undone with it.
     `proven`: the links that were proven before it; None where nobody could look.
     `attributes`: the extended attributes of the plan's files by number; they lie beside the contents.
+    `on_battery`: whether an outage was to stop nothing, which holds for the way back, too.
     The contents in `plan` are placeholders without bytes until `with_contents`.
     """
 
@@ -33,6 +34,7 @@ class Kept:
     takes_back: tuple[int, ...] = ()
     proven: frozenset[LinkId] | None = None
     attributes: Mapping[int, Attributes] = field(default_factory=dict)
+    on_battery: bool = False
 
     def with_contents(self, read: Callable[[str], bytes]) -> Kept:
         """The same with real bytes, read from "before/N" and "after/N". Raises OSError."""
@@ -58,6 +60,7 @@ def to_json(kept: Kept) -> bytes:
         "undoes": kept.undoes,
         "takes_back": kept.takes_back,
         "proven": None if kept.proven is None else sorted(kept.proven),
+        "on_battery": kept.on_battery,
         "role": plan.role.value,
         "files": [_file_row(change) for change in plan.files],
         "acts": [
@@ -102,7 +105,10 @@ def from_json(data: bytes) -> Kept:
         )
         undoes, takes_back = value["undoes"], tuple(value["takes_back"])
         proven = None if value["proven"] is None else frozenset(map(LinkId, value["proven"]))
-        return Kept(plan, value["command"], value["started"], undoes, takes_back, proven)
+        on_battery = value.get("on_battery", False) is True
+        return Kept(
+            plan, value["command"], value["started"], undoes, takes_back, proven, on_battery=on_battery
+        )
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
 

@@ -11,13 +11,15 @@ from functools import partial
 from nutwizard.core.errors import Exit, Failed, NotWhole, Unfinished
 from nutwizard.core.facts import Door
 from nutwizard.core.links import Finding, LinkId, State
+from nutwizard.core.outage import put_off_hint, put_off_text
 from nutwizard.core.plan import ActKind, FileChange, Plan
-from nutwizard.engine import boot, files, health, preflight, pve, units
-from nutwizard.engine.attributes import Attributes
+from nutwizard.engine import boot, files, health, outage, preflight, pve, units
+from nutwizard.engine.beginning import can_be_kept, carried
 from nutwizard.engine.health import Prove, Verdict
 from nutwizard.engine.host import Host
 from nutwizard.engine.journal import Journal, Mark
 from nutwizard.engine.outcome import Outcome
+from nutwizard.engine.quiet import Quiet
 from nutwizard.engine.recovery import disarmed, in_order, not_whole, roll_back
 from nutwizard.engine.signals import Held
 from nutwizard.engine.store import Store
@@ -36,17 +38,20 @@ def apply(
     command: str = "apply",
     undoes: int | None = None,
     wait: float = health.WAIT,
+    on_battery: bool = False,
 ) -> Outcome:
     """Make the machine as planned, or leave it as it was. `wait`: seconds for what was proven to be so again.
 
-    `prove` looks at the links; it is asked before and after, never on a host where nothing runs. `report` is
-    told each act; it may fail. `undoes`: the transaction that this plan takes back. Raises NeedsRoot, Locked,
-    Unfinished, Failed when it cannot begin (nothing was written), NotWhole when not all could be put back.
+    Not during an outage, unless `on_battery` insists. `prove` looks at the links; it is asked before and
+    after, never on a host where nothing runs. `report` is told each act; it may fail. `undoes`: the
+    transaction that this plan takes back. Raises NeedsRoot, Locked, Unfinished, Failed when it
+    cannot begin (nothing was written), NotWhole when not all could be put back.
     """
     preflight.check(host, plan)
     if plan.empty and undoes is None:
         return Outcome(Exit.DONE, "There is nothing to do.")
-    job = _Job(host, plan, prove, _Quiet(report), command, undoes, wait)
+    guard = outage.refuse(host, plan, insist=on_battery)
+    job = _Job(host, plan, prove, Quiet(report), command, undoes, wait, guard)
     store = Store(host)
     try:
         store.prepare()
@@ -61,15 +66,16 @@ def apply(
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """What was asked of `apply`."""
+    """What was asked of `apply`. `guard`: asked about an outage before each unit."""
 
     host: Host
     plan: Plan
     prove: Prove
-    say: _Quiet
+    say: Quiet
     command: str
     undoes: int | None
     wait: float
+    guard: outage.Guard
 
     @property
     def runs(self) -> bool:
@@ -89,13 +95,14 @@ def _locked(job: _Job, store: Store) -> Outcome:
     if reasons:
         raise Failed("\n".join(reasons), "nothing was changed; look at a new plan")
     proven = health.proven(job.prove()) if job.runs else None
-    before = (proven or frozenset()) & _can_be_kept(store, takes_back)
+    before = (proven or frozenset()) & can_be_kept(store, takes_back)
     failed = frozenset(units.told(job.host, job.plan.acts).failed) if job.runs else frozenset()
-    kept = Kept(job.plan, job.command, int(job.host.now()), job.undoes, takes_back, proven)
+    now = int(job.host.now())
+    kept = Kept(job.plan, job.command, now, job.undoes, takes_back, proven, on_battery=job.guard.insist)
     with Held() as held:
         try:
             store.clean()
-            kept = replace(kept, attributes=_carried(job, store, takes_back))
+            kept = replace(kept, attributes=carried(job.host, job.plan, store, takes_back))
             number, journal = store.begin(kept)
         except OSError as error:
             with suppress(OSError):
@@ -107,36 +114,12 @@ def _locked(job: _Job, store: Store) -> Outcome:
     return replace(outcome, notes=(*outcome.notes, *notes), signals=tuple(held.came))
 
 
-def _can_be_kept(store: Store, takes_back: tuple[int, ...]) -> frozenset[LinkId]:
-    """The links that may be proven after this: an undo leads back to what was, and no link was made by it.
-
-    Of several transactions that are taken back the oldest, the last in the chain, knows what was.
-    """
-    then = store.load(takes_back[-1]).proven if takes_back else None
-    return frozenset(LinkId) if then is None else then
-
-
-def _carried(job: _Job, store: Store, takes_back: tuple[int, ...]) -> dict[int, Attributes]:
-    """The extended attributes of each file that replaces one, that copies one, or that an undo brings back.
-
-    Raises OSError.
-    """
-    then: dict[str, Attributes] = {}
-    for number in takes_back:  # the oldest comes last and decides
-        kept = store.load(number)
-        then |= {kept.plan.files[index].path: extra for index, extra in kept.attributes.items()}
-    out = {}
-    for index, change in enumerate(job.plan.files):
-        source = change.target if change.before else change.copy_of and job.host.real(change.copy_of)
-        if change.before is None and change.path in then:
-            out[index] = then[change.path]
-        elif source and not pve.below(source) and job.host.stat(source, follow=False) is not None:
-            out[index] = job.host.attributes(source)
-    return out
-
-
 class _Changed(Exception):
     """Another hand was in a file between the check and the writing."""
+
+
+class _Outage(Exception):
+    """An outage has begun since the first look."""
 
 
 def _unchanged(host: Host, change: FileChange) -> None:
@@ -176,6 +159,8 @@ class _Run:
             reason = self._lost(verdict, notes)
         except _Changed as error:
             return self._back(f"{error}: another hand was faster.")
+        except _Outage as error:
+            return self._back(str(error))
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
             return self._back(f"Applying failed: {place}{error.strerror}.")
@@ -191,6 +176,9 @@ class _Run:
         for index, act in enumerate(self.job.plan.acts):
             if (act.kind is ActKind.HOLD) is not holds:
                 continue
+            found = self.job.guard.look() if outage.dangerous(act) else None
+            if found is not None:
+                raise _Outage(f"Stopped before {act}: {found.told}.\n{found.danger}")
             self.job.say(str(act))
             self.journal.note(Mark.ACT, index)
             said = units.complaint(act, units.perform(self.job.host, act))
@@ -231,6 +219,8 @@ class _Run:
             about = f"{finding.link.id}: {finding.link.subject}"
             if finding.state is State.BROKEN:
                 notes.append(f"{about}: still down, because {_cause(finding)}")
+            elif finding.link.awaited:
+                continue  # it comes when it comes: `check` tells
             elif finding.state in (State.WAITING, State.UNKNOWN) and finding.link.id in self.before:
                 notes.append(f"{about}: {finding.state} since the change")
         count = len(self.job.plan.files)
@@ -247,32 +237,23 @@ class _Run:
 
     def _back(self, reason: str, findings: tuple[Finding, ...] = ()) -> Outcome:
         self.job.say("putting everything back")
-        back = roll_back(self.job.host, self.number, self.kept, self.journal, self.job.say)
+        job = self.job
+        back = roll_back(job.host, self.number, self.kept, self.journal, job.say, guard=job.guard)
         if not back.whole:
             raise not_whole(self.store, self.number, reason, back)
         text = f"{reason}\n{_BACK}"
-        if back.acts:
+        if back.put_off:
+            # Half of the units may run on either configuration: there is nothing to wait for.
+            raise NotWhole(f"{text}\n{put_off_text(back.put_off)}", put_off_hint(back.put_off))
+        if job.runs and not any(outage.dangerous(job.plan.acts[n]) for n in self.journal.begun(Mark.ACT)):
+            text += " No unit had been restarted."
+        elif back.acts:
             verdict = self._settle()
             if verdict.lost:
                 still = f"But {', '.join(verdict.lost)} is still broken."
                 raise NotWhole(f"{text}\n{still}", "run: nutwizard check")
             text += " The old configuration runs again."
         return Outcome(Exit.FAILED, text, findings, self.number, back.complaints)
-
-
-class _Quiet:
-    """Tells progress; a screen that is gone (EPIPE, EIO, a closed file) is told no more and stops nothing."""
-
-    def __init__(self, report: Callable[[str], None]) -> None:
-        self._report: Callable[[str], None] | None = report
-
-    def __call__(self, text: str) -> None:
-        if self._report is None:
-            return
-        try:
-            self._report(text)
-        except (OSError, ValueError):
-            self._report = None
 
 
 def _cause(finding: Finding) -> str:

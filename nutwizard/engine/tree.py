@@ -8,7 +8,7 @@ import stat as st
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from nutwizard.core.facts import Owner
 from nutwizard.engine import attributes, mounts
@@ -133,16 +133,28 @@ class Tree:
         return Stat(kind, self._owners.read(where, found), found.st_size, found.st_mtime, found.st_nlink)
 
     def read(self, path: str, limit: int = LARGEST_FILE) -> bytes:
+        with self._reading(path) as file:
+            data = file.read(limit + 1)
+        if len(data) > limit:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
+        return data
+
+    def read_end(self, path: str, limit: int) -> tuple[bytes, bool]:
+        with self._reading(path) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - limit))
+            return file.read(limit), size <= limit
+
+    @contextmanager
+    def _reading(self, path: str) -> Iterator[BinaryIO]:
+        """A regular file for reading; what stands in its place neither blocks nor leads elsewhere."""
         fd = os.open(
             self.on_disk(self.real(path)), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         )
         with os.fdopen(fd, "rb") as file:
             if not st.S_ISREG(os.fstat(fd).st_mode):
                 raise OSError(errno.EINVAL, "not a regular file", path)
-            data = file.read(limit + 1)
-        if len(data) > limit:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
-        return data
+            yield file
 
     def names(self, path: str) -> list[str]:
         try:

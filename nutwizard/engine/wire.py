@@ -87,6 +87,7 @@ def outcome_value(outcome: Outcome) -> dict[str, Any]:
                 "id": found.link.id.value,
                 "subject": found.link.subject,
                 "step": found.link.step,
+                "awaited": found.link.awaited,
                 "state": found.state.value,
                 "evidence": found.evidence,
                 "cause": found.cause,
@@ -102,7 +103,7 @@ def read_outcome(value: Mapping[str, Any]) -> Outcome:
     """The outcome of `outcome_value`; what its links were aimed at stays behind."""
     findings = tuple(
         Finding(
-            Link(LinkId(row["id"]), row["subject"], Rights(""), row["step"]),
+            Link(LinkId(row["id"]), row["subject"], Rights(""), row["step"], row["awaited"]),
             State(row["state"]),
             row["evidence"],
             row["cause"],

@@ -33,6 +33,7 @@ def main() -> None:
             report=lambda text: _tell(wire.progress_line(text)),
             command=kept.command,
             undoes=kept.undoes,
+            on_battery=kept.on_battery,
         )
         answer = wire.outcome_line(outcome)
         aftermath.leave(host, outcome)

@@ -16,6 +16,7 @@ from nutwizard.prompts.layout import WIDEST, Line, Text, fitted, lines_of, markd
 #: Where a value comes from, in words, when its note says nothing.
 _ORIGINS = {
     Origin.TYPED: "as you gave it",
+    Origin.YOURS: "your own file",
     Origin.NAMED: "from the answers file",
     Origin.CURRENT: "from the current files",
     Origin.SAVED: "from the saved answers",

@@ -7,10 +7,12 @@ from enum import Enum, auto
 from typing import Any
 
 from nutwizard.core.errors import AnswersError, Exit, UsageError
+from nutwizard.core.facts import Role
 from nutwizard.core.fields import Choice
 from nutwizard.core.plan import NOTHING, FileChange, Plan
 from nutwizard.core.secret import Secret
-from nutwizard.prompts import review, show
+from nutwizard.engine import registry
+from nutwizard.prompts import reading, review, show
 from nutwizard.prompts.asker import Asker, Back
 from nutwizard.prompts.contract import GuidedSession
 from nutwizard.prompts.layout import Line, Tone, markdown
@@ -20,7 +22,12 @@ TRIES = 3
 #: Changed lines that a step shows of its own; the review has them all.
 SHORT = 12
 
+_SWITCH = {
+    Role.HOST: "set it up as a host instead: the UPS is connected here",
+    Role.CLIENT: "set it up as a client instead: it follows the UPS of another machine",
+}
 BACK = Choice("back", "one step back")
+READ = Choice("read", "pages to read: users, firewall, the test, what each step teaches")
 QUIT = Choice("quit", "leave; nothing is written")
 
 
@@ -33,6 +40,13 @@ class Move(Enum):
     QUIT = auto()
 
 
+class OtherRole(Exception):
+    """The person wants to set this machine up in another role."""
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+
+
 class _Quit(Exception):
     """The person leaves; `code` ends the command."""
 
@@ -43,7 +57,7 @@ class _Quit(Exception):
 def run(session: GuidedSession, asker: Asker, *, only: tuple[str, ...] = ()) -> Exit:
     """Ask, show, write, prove. With `only`, ask just these steps. Returns the exit code of the command.
 
-    Raises UsageError for a step that this role does not have, and what `session.apply` raises.
+    Raises UsageError for a step that this role does not have, OtherRole, and what `session.apply` raises.
     """
     if unknown := [name for name in only if name not in session.steps]:
         raise UsageError(
@@ -63,6 +77,9 @@ def run(session: GuidedSession, asker: Asker, *, only: tuple[str, ...] = ()) -> 
 def _decide(session: GuidedSession, asker: Asker, only: tuple[str, ...]) -> Plan:
     """From the overview to a yes at the review. Raises _Quit on every other way out."""
     steps, at = only, 0 if only else -1
+    if session.first and not only:
+        title = registry.topics(session.role)["overview"]
+        asker.page([*review.head(session, title), *reading.body_lines("overview", session.role)])
     while True:  # every turn waits for the person
         if at < 0:
             steps, at = only or _overview(session, asker), 0
@@ -90,7 +107,14 @@ def _overview(session: GuidedSession, asker: Asker) -> tuple[str, ...]:
     settled = all(state == "in place" for state in states.values())
     if settled:
         asker.page(f"Everything is in place. To prove that it works: {review.command(session, 'check')}")
-    rows = (Choice("continue", "all steps, one after the other"), Choice("one", "one step only"), QUIT)
+    other = Role.CLIENT if session.role is Role.HOST else Role.HOST
+    rows = (
+        Choice("continue", "all steps, one after the other"),
+        Choice("one", "one step only"),
+        QUIT,
+        Choice("switch", _SWITCH[other]),
+        READ,
+    )
     todo = next((step for step, state in states.items() if state != "in place"), session.steps[0])
     steps = [Choice(step, f"{session.title(step)}, {state}") for step, state in states.items()]
     while True:  # every turn waits for the person
@@ -99,6 +123,11 @@ def _overview(session: GuidedSession, asker: Asker) -> tuple[str, ...]:
             raise _Quit(Exit.DONE if settled else Exit.INTERRUPTED)
         if picked == "continue":
             return session.steps
+        if picked == "switch":
+            raise OtherRole(other)
+        if picked == READ.value:
+            reading.read(session.role, asker)
+            continue
         picked = asker.choose("Which step?", (*steps, Choice("back", "to the question before")), todo)
         if picked != "back":
             return (picked,)
@@ -152,6 +181,8 @@ def _ask_fields(
             at += way
             continue
         hints = session.hints(step, so_far).get(name, ())
+        if (change := session.preview(step, so_far).get(name)) is not None:
+            asker.page([Line(), *show.change_lines(change), Line()])
         try:
             given[name] = asker.ask(fields[name], proposals.get(name), help.get(name, ""), hints)
             way = 1
@@ -238,7 +269,9 @@ def _review(session: GuidedSession, asker: Asker) -> Plan | None:
             asker.page(show.plan_lines(plan))
             default = "write"
         elif asker.confirm("Write this now?", False):
-            return plan
+            if not (outage := session.outage()):
+                return plan
+            asker.page(f"{outage}\nThen write again, or start with --on-battery. Nothing was written yet.")
 
 
 def _refused(session: GuidedSession, asker: Asker, error: AnswersError) -> None:

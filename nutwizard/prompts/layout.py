@@ -18,12 +18,15 @@ WIDEST = 80
 class Tone(Enum):
     """What a line is: PROSE is wrapped between words, TITLE fits by its gap or rule, the others are cut.
 
+    COPY stays whole, however long: it is to be copied from the terminal.
+
     The value is the SGR code.
     """
 
     PROSE = ""
     TITLE = "1"
     PLAIN = "0"
+    COPY = "00"
     ADDED = "32"
     REMOVED = "31"
 
@@ -54,7 +57,7 @@ def wrapped(line: Line, width: int) -> list[Line]:
     text = line.text.rstrip() if line.tone is Tone.PROSE else line.text
     if line.tone is Tone.TITLE:
         text = _narrowed(text, width)
-    if cells(text) <= width:
+    if line.tone is Tone.COPY or cells(text) <= width:
         return [Line(text, line.tone)]
     if line.tone is not Tone.PROSE:
         return [Line(part, line.tone) for part in _cut(text, width)]

@@ -6,17 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from nutwizard.core import paths
+from nutwizard.core.clients import reachable
 from nutwizard.core.errors import Exit, Problem
 from nutwizard.core.facts import PRACTICE, Door, Role
 from nutwizard.core.links import State
 from nutwizard.core.plan import Plan
 from nutwizard.core.secret import Secret
-from nutwizard.core.server import WILDCARDS
 from nutwizard.core.site import NUT_PORT
+from nutwizard.engine.listing.logs import log_commands
 from nutwizard.engine.outcome import Outcome
 from nutwizard.prompts import show
 from nutwizard.prompts.asker import Asker
+from nutwizard.prompts.client_end import client_lines
 from nutwizard.prompts.contract import GuidedSession
+from nutwizard.prompts.host_end import host_lines
 from nutwizard.prompts.layout import WIDEST, Line, Tone
 
 _WIDTH = 75
@@ -122,28 +125,40 @@ def result_lines(session: GuidedSession, outcome: Outcome, plan: Plan) -> list[L
         out += [Line(), *([Line("Before it was taken back:")] if outcome.code is Exit.FAILED else [])]
         out += show.finding_lines(outcome.findings, _VALUES)
     if outcome.code in (Exit.DONE, Exit.BROKEN):
-        kept = [c.path for c in plan.files if c.path.startswith(paths.OWN + "/") and c.after is not None]
+        own = [c.path for c in plan.files if c.path.startswith(paths.OWN + "/") and c.after is not None]
+        kept = [path for path in own if not path.startswith((paths.CLIENTS + "/", paths.CLIENTS_LIST))]
         if kept:
             out += [Line(), Line(f"Saved for a replay: {', '.join(kept)}")]
-        out += _next(session, any(finding.state is State.BROKEN for finding in outcome.findings))
+        out += next_lines(session, outcome)
+    out += _places(session)
     if outcome.id:
         out.append(Line(f"To put the files back: {command(session, f'undo {outcome.id}')}"))
     return out
 
 
-def _next(session: GuidedSession, broken: bool) -> list[Line]:
-    """What the person does after a success: on the host, the answers that a VM needs."""
-    first = "First mend what is broken above. Then" if broken else "Next"
+def next_lines(session: GuidedSession, outcome: Outcome) -> list[Line]:
+    """What the person does after a success, on this machine and on the other side."""
     check = Line(f"To prove it again at any time: {command(session, 'check')}")
-    if session.role is Role.CLIENT or "client_user" not in session.steps:
+    if session.role is Role.CLIENT:
+        return [*client_lines(session, outcome.findings), Line(), check]
+    if "client_user" not in session.steps:
         return [Line(), check]
+    broken = any(finding.state is State.BROKEN for finding in outcome.findings)
+    first = "First mend what is broken above. Then" if broken else "Next"
     password = _value(session, "client_user", "password")
     file = password.file if isinstance(password, Secret) and password.file else paths.CLIENT_PASSWORD
     port = _value(session, "listen", "port") or NUT_PORT
-    addresses = reachable(session, _value(session, "listen", "addresses") or ())
+    addresses = reachable(session.facts, _value(session, "listen", "addresses") or ())
+    copied = host_lines(session, first)
+    other = "For a client without nutwizard (a NAS, another system), what it is to be told:"
     return [
+        *copied,
         Line(),
-        Line(f"{first}, in each VM: install nut-client and nutwizard, run nutwizard, and answer:"),
+        Line(
+            other
+            if copied
+            else f"{first}, in each VM: install nut-client and nutwizard, run nutwizard, and answer:"
+        ),
         Line(f"  server    {' or '.join(addresses) or 'the address of this host'}, port {port}"),
         Line(f"  UPS name  {_value(session, 'driver', 'ups') or ''}"),
         Line(f"  user      {_value(session, 'client_user', 'name') or ''}"),
@@ -152,19 +167,13 @@ def _next(session: GuidedSession, broken: bool) -> list[Line]:
     ]
 
 
-def reachable(session: GuidedSession, listen: tuple[str, ...]) -> list[str]:
-    """Where a VM finds this server: bridges first; a wildcard stands for every address of its kind."""
-    here = []
-    if session.facts.door is not Door.OFFLINE:
-        here = [a for a in session.facts.addresses() if not a.loopback and not a.address.startswith("fe80:")]
-    here.sort(key=lambda address: not address.bridge)
-    found: list[str] = []
-    for word in listen:
-        if word in WILDCARDS:
-            found += [a.address for a in here if (":" in a.address) == (":" in word)]
-        elif not word.startswith("127.") and word != "::1":
-            found.append(word)
-    return list(dict.fromkeys(found))
+def _places(session: GuidedSession) -> list[Line]:
+    """Where the log is, and what lists every file with its copies."""
+    logs = log_commands(session.facts.door, session.role, _root(session))
+    return [
+        *(Line(f"The log: {each.command}") for each in logs[:1]),
+        Line(f"Every file, its copies and where the log is: {command(session, 'paths')}"),
+    ]
 
 
 def _value(session: GuidedSession, step: str, name: str) -> Any:

@@ -73,7 +73,8 @@ def _into(asker: RowAsker, field: Field, rows: list[Any], at: int) -> None:
     while n < len(columns):  # every turn waits for the person
         column = columns[n]
         try:
-            given[column.name] = asker.ask(column, _proposed(column, old, given), "", ())
+            hints = () if column.spec.choices else field.spec.offers.get(column.name, ())
+            given[column.name] = asker.ask(column, _proposed(column, old, given), "", hints)
             n += 1
         except Back:
             if n == 0:

@@ -47,6 +47,8 @@ class Name(Step[NameAnswers]):
     def suggest(self, view: View, given: Values) -> Mapping[str, Proposed]:
         found = view.nut(paths.UPSD_CONF).get("UPS")
         named = Proposed(found.args[0], Origin.CURRENT) if found else Proposed("guide", Origin.GUIDE)
+        if own := view.nut(paths.UPSD_CONF).get("OWN"):
+            named = Proposed(own.args[0], Origin.YOURS, "you wrote it")
         return {"ups": named, "port": Proposed(None, Origin.GUIDE)}
 
     def check(self, view: View, answers: NameAnswers) -> Iterable[Problem]:
@@ -111,6 +113,7 @@ def ups(walk: Walk) -> tuple[Any, Origin]:
 
 TYPED = answers(Origin.TYPED, first={"ups": "typed"})
 NAMED = answers(Origin.NAMED, first={"ups": "named"})
+PASSWORD = Given(Secret("p"), Origin.NAMED)
 SAVED = answers(Origin.SAVED, first={"ups": "saved"})
 
 
@@ -126,6 +129,33 @@ SAVED = answers(Origin.SAVED, first={"ups": "saved"})
 )
 def test_precedence(sources: list[AnswersSet], upsd: str, expected: tuple[str, Origin]) -> None:
     assert ups(planner(upsd=upsd).walk(sources)) == expected
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected", "notes"),
+    [
+        ([SAVED, NAMED, TYPED], ("typed", Origin.TYPED), ()),
+        (
+            [SAVED, NAMED],
+            ("mine", Origin.YOURS),
+            (
+                "first.ups: named of the answers file is not followed: you wrote it."
+                " To insist, answer named in: nutwizard step first",
+            ),
+        ),
+        ([SAVED], ("mine", Origin.YOURS), ()),
+        ([answers(Origin.NAMED, first={"ups": "mine"})], ("mine", Origin.YOURS), ()),
+    ],
+)
+def test_only_who_is_asked_gives_up_a_file_of_the_users_own(
+    sources: list[AnswersSet], expected: tuple[str, Origin], notes: tuple[str, ...]
+) -> None:
+    planned = planner(upsd="OWN mine\n")
+    others = AnswersSet(Role.HOST, "", {"second": {"user": Given("u", Origin.NAMED), "password": PASSWORD}})
+    walk = planned.walk([*sources, others])
+    assert ups(walk) == expected
+    assert walk.draft.plan().notes == notes
+    assert planned.walk([*sources, others], edited=["second"]).draft.plan().notes == ()
 
 
 def test_suggestions_follow_what_was_given_but_only_where_it_wins() -> None:

@@ -24,9 +24,10 @@ from nutwizard.core.facts import (
     UnitFact,
     UsbUps,
 )
-from nutwizard.engine.detect import configured_role, detect, file_fact, proposed_role
+from nutwizard.engine.detect import detect, file_fact
 from nutwizard.engine.host import Completed
 from nutwizard.engine.machine import OfflineHost
+from nutwizard.engine.roles import configured_role, proposed_role, role_of
 from nutwizard.engine.sources import MachineSources
 from nutwizard.engine.store import Store
 
@@ -426,6 +427,26 @@ def test_the_configured_role(text: str | None, role: Role | None, tmp_path: Path
     if text is not None:
         put(tmp_path, paths.NUT_CONF, text)
     assert configured_role(OfflineHost(str(tmp_path))) is role
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "ups", "role"),
+    [
+        (Kind.PVE, "none", "", Role.HOST),
+        (Kind.PVE, "netclient", "", Role.CLIENT),  # a second node that follows the first
+        (Kind.PVE, "standalone", "[apc]\n", Role.HOST),
+        (Kind.VM, "none", "", Role.CLIENT),
+        (Kind.VM, "netserver", "[apc]\n", Role.HOST),  # a VM that was given the UPS
+        (Kind.VM, "standalone", "# empty\n", Role.CLIENT),  # the full package in a guest
+        (Kind.PLAIN, "none", "[apc]\n", None),
+        (Kind.PLAIN, "netserver", "", Role.HOST),
+        (Kind.UNKNOWN, "netclient", "[apc]\n", Role.CLIENT),
+    ],
+)
+def test_the_role_of_a_machine(kind: Kind, mode: str, ups: str, role: Role | None, tmp_path: Path) -> None:
+    put(tmp_path, paths.NUT_CONF, f"MODE={mode}\n")
+    put(tmp_path, paths.UPS_CONF, ups)
+    assert role_of(OfflineHost(str(tmp_path)), kind) is role
 
 
 def test_the_machine_itself(tmp_path: Path) -> None:

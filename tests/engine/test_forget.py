@@ -55,7 +55,7 @@ def test_what_it_keeps_is_gone_and_the_rest_is_told(host: OfflineHost) -> None:
     first, second = store.records()
     assert (first.state, first.forgotten, second.forgotten) == ("committed", True, False)
     assert first.paths == tuple(BEFORE)
-    assert f"11 kept files ({size - first.size} bytes) are removed" in text
+    assert f"12 kept files ({size - first.size} bytes) are removed" in text
     assert "not overwritten" in text
     assert "Other transactions keep contents of the same files: 2." in text
     assert "Copies from before the first change stay: /etc/nut/upsd.users.orig." in text

@@ -250,6 +250,30 @@ def test_a_driver_on_older_options(nut: RelocatedNut) -> None:
     assert found.fix == "Restart the driver: nutwizard step driver"
 
 
+def test_a_driver_that_shows_what_ups_conf_wants_of_it(nut: RelocatedNut) -> None:
+    variables = {"driver.flag.ignorelb": "", "battery.charge.low": "80.0"}
+    compared = ("battery.charge", "battery.runtime")
+    found = one(DriverData(server_of(nut), "apc", variables=variables, compared=compared))
+    assert (found.state, found.evidence) == (PROVEN, "fresh data, status OL, battery.charge.low 80.0")
+
+
+def test_a_driver_that_shows_another_limit_and_no_flag(nut: RelocatedNut) -> None:
+    variables = {"driver.flag.ignorelb": "enabled", "battery.charge.low": "", "battery.runtime.low": ""}
+    found = one(DriverData(server_of(nut), "apc", variables=variables))
+    assert (found.state, found.cause) == (BROKEN, "the driver runs on older options")
+    assert found.evidence == (
+        "driver.flag.ignorelb is absent in the running driver, enabled by ups.conf;"
+        " battery.charge.low is 80 in the running driver, absent by ups.conf"
+    )
+
+
+def test_a_limit_for_what_the_ups_does_not_report(nut: RelocatedNut) -> None:
+    found = one(DriverData(server_of(nut), "apc", compared=("battery.runtime",)))
+    assert (found.state, found.evidence) == (BROKEN, "the UPS reports no battery.runtime")
+    assert found.cause.startswith("low battery (LB) never comes")
+    assert found.fix == "nutwizard step driver"
+
+
 def test_listening(nut: RelocatedNut) -> None:
     found = one(Listens(server_of(nut, "::1")))
     assert found.state is PROVEN

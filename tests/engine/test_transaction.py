@@ -75,7 +75,8 @@ def test_offline_all_kinds_of_change(root: str) -> None:
     assert (outcome.code, outcome.id, outcome.findings) == (Exit.DONE, 1, ())
     assert "units were not touched" in outcome.notes
     assert state(root) == AFTER
-    own = {"etc/nutwizard", "etc/nutwizard/client.password", "etc/nut/upsd.users.orig"}
+    web = {f"etc/nutwizard/clients{rest}" for rest in ("", "/web", "/web/client.password")}
+    own = {"etc/nutwizard", "etc/nutwizard/client.password", "etc/nut/upsd.users.orig", *web}
     assert names(root) == (before | own) - {"etc/nut/left.conf"}
     folder = os.stat(f"{root}/etc/nutwizard")
     assert (folder.st_uid, folder.st_gid, folder.st_mode & 0o7777) == (0, 0, 0o700)
@@ -91,7 +92,7 @@ def test_the_store_is_closed_and_keeps_real_bytes_apart(root: str) -> None:
         assert (found.st_uid, found.st_mode & 0o077) == (0, 0), path
         if path.is_file() and SECRET.encode() in path.read_bytes():
             holding.add(str(path.relative_to(base / "transactions/000001")))
-    assert holding == {"before/1", "after/1", "after/2", "after/5"}
+    assert holding == {"before/1", "after/1", "after/2", "after/5", "after/7"}
     assert (base / "transactions/000001/before/1").read_bytes() == BEFORE["/etc/nut/upsd.users"][0]  # type: ignore[index]
 
 
@@ -148,7 +149,7 @@ def test_everything_is_durable_in_order(root: str, monkeypatch: pytest.MonkeyPat
     kept = "/var/lib/nutwizard/transactions/000001"
     before = [path for _, path in log[: renames[0]]]
     last = {path: index for index, path in enumerate(before)}
-    for folder, names_in_it in (("before", "01346"), ("after", "012356")):
+    for folder, names_in_it in (("before", "01346"), ("after", "0123567")):
         assert all(last[f"{kept}/{folder}/{name}"] < last[f"{kept}/{folder}"] for name in names_in_it)
         assert last[f"{kept}/{folder}"] < last[f"{kept}/journal"]
     assert last[f"{kept}/plan.json"] < last[kept]
@@ -303,7 +304,7 @@ def test_still_broken_with_the_old_files_is_not_whole(root: str) -> None:
 @pytest.mark.parametrize("number", range(len(BEFORE)))
 def test_a_file_changed_since_stops_before_anything(root: str, number: int) -> None:
     path = list(BEFORE)[number]
-    Path(root + path).parent.mkdir(exist_ok=True)
+    Path(root + path).parent.mkdir(exist_ok=True, parents=True)
     Path(root + path).write_bytes(b"another hand\n")
     found = state(root)
     host = ScriptedHost(root)

@@ -205,7 +205,7 @@ def test_recover_says_what_it_did(worlds: tuple[str, str, set[str], set[str]], m
     assert None in said  # nothing there yet
     assert "A run had been interrupted before its first change: nothing was changed." in said
     assert any(
-        "Transaction 1 (apply) had been interrupted: its 7 files are as they were before." in str(s)
+        "Transaction 1 (apply) had been interrupted: its 8 files are as they were before." in str(s)
         for s in said
     )
     assert any("restart nut-server.service" in str(s) for s in said)

@@ -160,8 +160,8 @@ def kill_the_front_end(screen: Screen, _: gate.Call) -> None:
 
 
 def kill_the_worker(screen: Screen, call: gate.Call) -> None:
-    assert call.pid != screen.pid
-    os.kill(call.pid, signal.SIGKILL)
+    if call.pid != screen.pid:  # the very last call is the front end's own: it has been told
+        os.kill(call.pid, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ def test_the_worker_is_killed(memory: Path, table: Table, prepared: tuple[str, P
     for at in count(5, STEP):
         root = copy(start, memory / "run")
         came, screen = run_apply(root, answers, at, kill_the_worker)
-        if not came:
+        if not came or b"To put the files back" in screen.text:
             break
         with table.point(f"kill -9 of the worker of `nutwizard apply` (every {STEP}th call)"):
             assert b"it was killed" in screen.text

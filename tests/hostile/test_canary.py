@@ -100,7 +100,8 @@ monitor: {{ups: apc, server: {server}, user: upsmonclient, password_file: vm.pas
 """
 #: Below a machine's root: where a secret may be, each in a file that only root, or root and nut, read.
 ALLOWED = re.compile(
-    r"(etc/nut/[\w.-]+|etc/nutwizard/\w+\.password|var/lib/nutwizard/transactions/\d{6}/(before|after)/\d+)"
+    r"(etc/nut/[\w.-]+|etc/nutwizard/(clients/[\w-]+/)?\w+\.password"
+    r"|var/lib/nutwizard/transactions/\d{6}/(before|after)/\d+)"
 )
 PRACTICE_TABLES = re.compile(r"(host|vm)\.units\.json")
 
@@ -235,7 +236,7 @@ def offline_client(trail: Trail) -> None:
             }
         )
         trail.screens.append(("plain lines in a terminal", terminal.raw))
-    for words in (("check", "--json"), ("history",), ("undo", "1")):
+    for words in (("check", "--json"), ("history",), ("paths",), ("paths", "--json"), ("undo", "1")):
         bench.run(*at, *words)
 
 

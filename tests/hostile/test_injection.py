@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.tally import count
-from tests.test_script import bench_in
+from tests.test_script import bench_in, wait_calls
 
 COMMANDS = ["touch CANARY", "id >CANARY", ": >CANARY", "exec touch CANARY", "eval 'touch CANARY'"]
 SHAPES = [
@@ -36,16 +36,21 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folders = [tmp_path_factory.mktemp(f"injection{number}") for number in range(len(TEXTS))]
 
     def tried(text: str, folder: Path) -> str:
-        bench = bench_in(folder, wall="yes")
+        bench = bench_in(folder, wall=True)
         bench.program("notify-send-all")
+        bench.program("upssched-own")
         bench.upsc(ups_status=text + "\n", battery_charge=text + "\n")
         before = set(folder.rglob("*"))
-        ran = bench.run("onbatt", UPSNAME=text, NOTIFYTYPE=text)
+        ran = bench.run("dying", UPSNAME=text, NOTIFYTYPE=text)
+        own = wait_calls(bench, "upssched-own")
         refused = bench.run(text, UPSNAME="apc@localhost") if len(text) % 4 == 0 else None
         new = set(folder.rglob("*")) - before - {folder / "calls", folder / "work"}
         strange = [message for message in bench.logged if not (message.isprintable() and message.isascii())]
         codes = (ran.returncode, refused.returncode if refused else 1)
-        return "" if not new and not strange and codes == (0, 1) else f"{text!r}: {new} {strange} {codes}"
+        shutdowns = [call for call in bench.calls if call[0] == "upsmon"]
+        whole = own == [["upssched-own", "dying", own[0][2], bench.logged[1]]] and len(shutdowns) == 1
+        fine = not new and not strange and codes == (0, 1) and whole
+        return "" if fine else f"{text!r}: {new} {strange} {codes} {own} {shutdowns}"
 
     with ThreadPoolExecutor(4) as pool:
         return list(pool.map(tried, TEXTS, folders))

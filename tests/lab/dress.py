@@ -66,16 +66,18 @@ def host_spec(files: Mapping[str, bytes] | None = None) -> Spec:
     )
 
 
-def vm_spec(files: Mapping[str, bytes] | None = None) -> Spec:
-    """A Debian guest `debiantpl` with nut-client only."""
+def vm_spec(
+    files: Mapping[str, bytes] | None = None, name: str = "debiantpl", address: str = "192.168.1.10"
+) -> Spec:
+    """A Debian guest with nut-client only."""
     return Spec(
-        hostname="debiantpl",
+        hostname=name,
         binds=_binds(),
         tmpfs=[],
         hide=["/etc/nut", *_package_files("nut-server")],
         dmi={"sys_vendor": "QEMU", "product_name": "Standard PC (i440FX + PIIX, 1996)", "chassis_type": "1"},
         files=[
-            *_common("debiantpl", "192.168.1.10", "kvm", 0),
+            *_common(name, address, "kvm", 0),
             *_nut(stock_files(CLIENT_FILES) if files is None else files),
             _file(str(DPKG_STATUS), _status_without("nut-server")),
         ],

@@ -26,7 +26,7 @@ def systemctl(words: list[str]) -> int:
 
 
 def journalctl(words: list[str]) -> int:
-    """Print the journal: `-u UNIT`, `-n N`, `-t TAG`, `-o cat|short-iso`; other options change nothing."""
+    """Print the journal: `-u UNIT`, `-n N`, `-t TAG`, `-o STYLE` as in render(); others change nothing."""
     from . import journal, units
 
     wanted: dict[str, list[str]] = {"-u": [], "-t": [], "-n": [], "-o": []}

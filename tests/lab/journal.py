@@ -1,4 +1,8 @@
-"""The machine's log: what daemons send to /dev/log, what units print, what the manager says about them."""
+"""The machine's log: what daemons send to /dev/log, what units print, what the manager says about them.
+
+It is kept twice, as on a Debian with rsyslog: in the journal, and in /var/log/syslog as rsyslog's traditional
+format has it.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from typing import TypedDict
 
 STORE = Path("/run/fake-systemd/journal")
 DEV_LOG = Path("/dev/log")
+SYSLOG = Path("/var/log/syslog")
 _HEADER = re.compile(r"<\d+>(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d )?([^\s:\[]+)(?:\[(\d+)\])?: ?(.*)", re.S)
 
 
@@ -39,6 +44,8 @@ class Journal:
         self._lock = threading.Lock()
         STORE.parent.mkdir(parents=True, exist_ok=True)
         self._file = STORE.open("a", encoding="utf-8")
+        SYSLOG.unlink(missing_ok=True)
+        self._syslog = SYSLOG.open("a", encoding="utf-8")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         DEV_LOG.unlink(missing_ok=True)
@@ -58,6 +65,8 @@ class Journal:
         with self._lock:
             self._file.write(json.dumps(entry) + "\n")
             self._file.flush()
+            self._syslog.write(render(entry, "syslog") + "\n")
+            self._syslog.flush()
 
     def listen(self) -> None:
         """Serve /dev/log until the process ends."""
@@ -89,8 +98,14 @@ def entries() -> list[Entry]:
 
 
 def render(entry: Entry, style: str) -> str:
-    """One entry as `journalctl -o STYLE` prints it; the styles are cat and short-iso."""
+    """One entry as `journalctl -o cat|short-iso|short-unix` prints it; `syslog`: as rsyslog writes it.
+
+    rsyslog's is RSYSLOG_TraditionalFileFormat: no year, local time, a day below ten behind a blank.
+    """
     if style == "cat":
         return entry["text"]
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(entry["at"]))
+    form = {"syslog": "%b %e %H:%M:%S"}.get(style, "%Y-%m-%dT%H:%M:%S%z")
+    stamp = (
+        f"{entry['at']:.6f}" if style == "short-unix" else time.strftime(form, time.localtime(entry["at"]))
+    )
     return f"{stamp} {socket.gethostname()} {entry['tag']}[{entry['pid']}]: {entry['text']}"

@@ -1,50 +1,60 @@
-"""Two machines and the wire between them."""
+"""A host, its guests, and the wires between them."""
 
 from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping
+from contextlib import ExitStack
 from types import TracebackType
 
 from .dress import host_spec, vm_spec
 from .machine import Machine
 
-HOST_ADDRESS, VM_ADDRESS = "192.168.1.107", "192.168.1.10"
-BRIDGE, HOST_END, VM_END = "vmbr0", "tap100i0", "eth0"
+HOST_ADDRESS = "192.168.1.107"
+#: Of the guests, in their order.
+VM_ADDRESSES = ("192.168.1.10", "192.168.1.11")
+VM_ADDRESS, SECOND_ADDRESS = VM_ADDRESSES
+VM_NAMES = ("debiantpl", "second")
+BRIDGE, VM_END = "vmbr0", "eth0"
 LIMIT = 10.0
 
 
 class Lab:
-    """`host`, a Proxmox VE look-alike with a UPS, and `vm`, its guest; nothing outside is touched.
+    """`host`, a Proxmox VE look-alike with a UPS, and its guests `vms`, the first also as `vm`.
 
-    `host_files` and `vm_files` are the files of /etc/nut by name, Debian's stock ones by default.
+    Nothing outside is touched. `host_files` and `vm_files` are the files of /etc/nut by name, Debian's stock
+    ones by default; `guests`: how many there are.
     """
 
     def __init__(
-        self, host_files: Mapping[str, bytes] | None = None, vm_files: Mapping[str, bytes] | None = None
+        self,
+        host_files: Mapping[str, bytes] | None = None,
+        vm_files: Mapping[str, bytes] | None = None,
+        guests: int = 1,
     ) -> None:
-        self._files = (host_files, vm_files)
+        specs = [host_spec(host_files)]
+        for name, address in list(zip(VM_NAMES, VM_ADDRESSES, strict=True))[:guests]:
+            specs.append(vm_spec(vm_files, name, address))
+        self._specs = specs
+        self._running = ExitStack()
 
     def __enter__(self) -> Lab:
-        """Boot both and connect them; raises RuntimeError where a machine does not come up."""
-        self.host = Machine(host_spec(self._files[0]))
-        try:
-            self.vm = Machine(vm_spec(self._files[1]))
-            try:
-                self._connect()
-            except BaseException:
-                self.vm.close()
-                raise
-        except BaseException:
-            self.host.close()
-            raise
+        """Boot all and connect them; raises RuntimeError where a machine does not come up."""
+        with ExitStack() as started:
+            machines = []
+            for spec in self._specs:
+                machines.append(Machine(spec))
+                started.callback(machines[-1].close)
+            self.host, *self.vms = machines
+            self.vm = self.vms[0]
+            self._connect()
+            self._running = started.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.vm.close()
-        self.host.close()
+        self._running.close()
 
     def drop_port(self, port: int = 3493) -> None:
         """The host swallows packets to a TCP port: a client's connection times out (after 3 s here)."""
@@ -68,20 +78,15 @@ class Lab:
 
     def _connect(self) -> None:
         # With the network namespace alone entered, `netns PID` means a process of this computer.
-        host_side = f"""
-            link set lo up
-            link add {BRIDGE} type bridge
-            link add {HOST_END} type veth peer name {VM_END} netns {self.vm.pid}
-            link set {HOST_END} master {BRIDGE} up
-            addr add {HOST_ADDRESS}/24 dev {BRIDGE}
-            link set {BRIDGE} up
-        """
-        vm_side = f"""
-            link set lo up
-            addr add {VM_ADDRESS}/24 dev {VM_END}
-            link set {VM_END} up
-        """
-        for machine, batch in ((self.host, host_side), (self.vm, vm_side)):
+        batches = [(self.host, f"link set lo up\nlink add {BRIDGE} type bridge forward_delay 0\n")]
+        for number, (vm, address) in enumerate(zip(self.vms, VM_ADDRESSES, strict=False)):
+            tap = f"tap{100 + number}i0"
+            plug = f"link add {tap} type veth peer name {VM_END} netns {vm.pid}\n"
+            batches.append((self.host, f"{plug}link set {tap} master {BRIDGE} up\n"))
+            ends = f"addr add {address}/24 dev {VM_END}\nlink set {VM_END} up\n"
+            batches.append((vm, f"link set lo up\n{ends}"))
+        batches.append((self.host, f"addr add {HOST_ADDRESS}/24 dev {BRIDGE}\nlink set {BRIDGE} up\n"))
+        for machine, batch in batches:
             command = ["nsenter", f"--target={machine.pid}", "-n", "ip", "-batch", "-"]
             done = subprocess.run(command, input=batch.encode(), capture_output=True, timeout=LIMIT)
             if done.returncode != 0:

@@ -123,8 +123,11 @@ class Terminal:
         if last < 0:
             return None
         menu = any(line.startswith(" > ") for line in lines[last + 1 :])
-        # The cursor has left a field that was answered.
-        return lines[last].removeprefix("> ") if menu or int(cursor) == last else None
+        # The cursor has left a field that was answered; a long value goes on in the rows below (the last cell
+        # of a row may be a blank, which the screen does not tell).
+        here = int(cursor)
+        inside = here >= last and all(len(line) >= COLUMNS - 1 for line in lines[last:here])
+        return lines[last].removeprefix("> ") if menu or inside else None
 
     def _field(self) -> str:
         """What stands in the field, after its title and what is said about it."""

@@ -127,7 +127,7 @@ def test_the_password_is_on_no_screen_and_nothing_is_wider(made: Made) -> None:
 
 
 def test_every_screen_tells_where_one_is(made: Made) -> None:
-    for count, (_, terminal) in ((7, made.host), (4, made.vm)):
+    for count, (_, terminal) in ((9, made.host), (5, made.vm)):
         seen = terminal.everything()
         places = [*(f"{n} of {count}  " for n in range(1, count + 1)), "Review  ", "Writing", "Result  "]
         found = [seen.find(f"\n{place}") for place in places]
@@ -163,11 +163,13 @@ def test_ctrl_c_writes_nothing(made: Made, keys: tuple[str, ...]) -> None:
 LINES = (
     "continue",
     "", "next",
-    "", "", "", DESCRIPTION, *DELAYS.values(), "next",
+    "", "", "", DESCRIPTION, DELAYS["offdelay"], DELAYS["ondelay"], "", DELAYS["lowbatt"], "next",
     "0.0.0.0", "", "next",
     "", CANARY, "next",
+    "", "next",  # no clients
     "", "", "next",
-    "ONLINE ONBATT LOWBATT COMMBAD", "", "", "next",
+    "ONLINE ONBATT LOWBATT COMMBAD", "", "", "", "next",
+    *[""] * 6,  # timing changes nothing
     "next",
     "write", "yes",
 )  # fmt: skip
@@ -199,7 +201,7 @@ def test_one_step_of_a_new_set_up_writes_what_it_showed() -> None:
     """Secrets that are still to be made belong to steps that are not asked."""
     with start() as lab:
         host, before = begun(lab).host, tree(lab.host)
-        seen = plain(host, "step", "driver", lines=(*[""] * 7, "next", "write", "yes"))
+        seen = plain(host, "step", "driver", lines=(*[""] * 8, "next", "write", "yes"))
         after = changed(before, tree(host))
     shown, written = (
         set(re.findall(r"(?m)^(?:  |writing )(/\S+)", part)) for part in seen.split("\nWriting\n")
@@ -211,16 +213,16 @@ def test_one_step_of_a_new_set_up_writes_what_it_showed() -> None:
 
 def test_one_step_changes_what_belongs_to_it_alone(replayed: Lab) -> None:
     host, before = replayed.host, tree(replayed.host)
-    seen = plain(host, "step", "driver", lines=("", "", "", "", "50", "95", "", "next", "write", "yes"))
+    seen = plain(host, "step", "driver", lines=("", "", "", "", "50", "95", "", "", "next", "write", "yes"))
     assert changed(before, tree(host)) == {"/etc/nut/ups.conf", SAVED}
-    assert "2 of 7  UPS driver" in seen
+    assert "2 of 9  UPS driver" in seen
     assert "Listen address" not in seen
     assert check(host).code == 0
 
 
 def test_a_replay_asks_the_steps_that_it_is_told_to(replayed: Lab) -> None:
     host, before = replayed.host, tree(replayed.host)
-    lines = ("", "", "", "another one", "", "", "", "next", "write", "yes")
+    lines = ("", "", "", "another one", "", "", "", "", "next", "write", "yes")
     seen = plain(host, "apply", SAVED, "--ask", "driver", lines=lines)
     assert changed(before, tree(host)) == {"/etc/nut/ups.conf"}
     assert b'desc = "another one"' in host.read("/etc/nut/ups.conf")
@@ -229,7 +231,7 @@ def test_a_replay_asks_the_steps_that_it_is_told_to(replayed: Lab) -> None:
 
 def test_a_step_names_the_steps_that_it_affects(replayed: Lab) -> None:
     host, before = replayed.host, tree(replayed.host)
-    seen = plain(host, "step", "driver", lines=("rack", *[""] * 6, "next", "quit"), code=130)
+    seen = plain(host, "step", "driver", lines=("rack", *[""] * 7, "next", "quit"), code=130)
     review = seen.rpartition("Review")[2]
     assert re.search(r"/etc/nut/ups\.conf +\d+ lines? +driver", review)
     assert re.search(r"/etc/nut/upsmon\.conf +\d+ lines? +monitor", review)

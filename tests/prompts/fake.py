@@ -15,6 +15,7 @@ from nutwizard.core.links import Finding, Link, LinkId, Listens, Server, State
 from nutwizard.core.page import Page
 from nutwizard.core.plan import Act, ActKind, FileChange, Plan
 from nutwizard.core.secret import Secret
+from nutwizard.core.site import Client
 from nutwizard.core.text import FileText
 from nutwizard.engine.outcome import Outcome
 
@@ -64,6 +65,13 @@ PROPOSALS: dict[str, dict[str, Proposed]] = {
         "events": Proposed(("ONLINE", "ONBATT", "LOWBATT"), Origin.GUIDE),
         "wall": Proposed(False, Origin.GUIDE),
     },
+    "monitor": {
+        "server": Proposed("192.168.1.107", Origin.CURRENT),
+        "port": Proposed(3493, Origin.CURRENT),
+        "ups": Proposed("apc", Origin.CURRENT),
+        "user": Proposed("upsmonclient", Origin.CURRENT),
+        "password": Proposed(Secret(CANARY, paths.CLIENT_PASSWORD), Origin.CURRENT),
+    },
 }
 PAGES = {
     "driver": Page(
@@ -89,15 +97,20 @@ class FakeSession:
     """Answers are kept; `plan` follows them; `apply` remembers that it was called."""
 
     practice: bool = False
+    answers_path: str = paths.SAVED_ANSWERS
     host: Any = None
     door: Door = Door.LIVE
     settled: bool = False
+    first: bool = False
     role: Role = Role.HOST
+    named_clients: tuple[Client, ...] = ()
     steps: tuple[str, ...] = ("driver", "listen", "client_user")
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    previews: dict[str, dict[str, FileChange]] = field(default_factory=dict)
     applied: int = 0
     refusals: int = 0
     plan_error: Exception | None = None
+    outages: list[str] = field(default_factory=list)
     outcome: FakeOutcome = field(
         default_factory=lambda: FakeOutcome(
             Exit.DONE,
@@ -147,6 +160,9 @@ class FakeSession:
         typed = {**self.answers.get(step, {}), **(given or {})}
         return {**PROPOSALS[step], **{name: Proposed(value, Origin.TYPED) for name, value in typed.items()}}
 
+    def preview(self, step: str, given: Mapping[str, Any]) -> Mapping[str, FileChange]:
+        return self.previews.get(step, {})
+
     def answer(self, step: str, values: Mapping[str, Any]) -> tuple[Problem, ...]:
         off, on = values.get("offdelay"), values.get("ondelay")
         if off is not None and on is not None and on <= off:
@@ -154,6 +170,9 @@ class FakeSession:
             return (Problem(f"must be greater than offdelay ({off})", "driver.ondelay"),)
         self.answers[step] = dict(values)
         return ()
+
+    def clients(self) -> tuple[Client, ...]:
+        return self.named_clients
 
     def narrow(self, steps: Collection[str]) -> None:
         self.narrowed = tuple(steps)
@@ -190,6 +209,9 @@ class FakeSession:
             (Act(ActKind.RESTART, "nut-server", "its configuration changes"),),
             ("The first start takes 20 s.",),
         )
+
+    def outage(self) -> str:
+        return self.outages.pop(0) if self.outages else ""
 
     def apply(self, report: Callable[[str], None]) -> FakeOutcome:
         self.applied += 1

@@ -10,8 +10,9 @@ import pytest
 
 from nutwizard.core.errors import AnswersError, Exit, Problem, UsageError
 from nutwizard.core.facts import PRACTICE, Door, Role
-from nutwizard.core.plan import NOTHING
+from nutwizard.core.plan import NOTHING, FileChange
 from nutwizard.core.secret import Secret
+from nutwizard.core.text import FileText
 from nutwizard.prompts.guided import TRIES, run
 from nutwizard.prompts.layout import Text
 from nutwizard.prompts.plain import PlainAsker
@@ -68,6 +69,26 @@ def test_no_at_the_last_question_goes_back_to_the_review() -> None:
     session = FakeSession()
     code, _ = play(session, "", *DRIVER, *LISTEN, *USER, "write", "no", "write", "perhaps", "y")
     assert (code, session.applied) == (Exit.DONE, 1)
+
+
+def test_an_outage_is_waited_for_at_the_review() -> None:
+    session = FakeSession(outages=["Not during an outage: UPS apc runs on battery."])
+    code, text = play(session, "", *DRIVER, *LISTEN, *USER, "write", "yes", "", "write", "yes")
+    assert (code, session.applied) == (Exit.DONE, 1)
+    assert "UPS apc runs on battery.\nThen write again, or start with --on-battery." in text
+    code, _ = play(FakeSession(outages=["no"]), "", *DRIVER, *LISTEN, *USER, "write", "yes", "quit")
+    assert code is Exit.INTERRUPTED
+
+
+def test_what_an_answer_would_replace_is_shown_before_it_is_asked() -> None:
+    path = "/usr/sbin/upssched-cmd"
+    mine, ours = FileText(path, b"mine\n"), FileText(path, b"ours\n")
+    change = FileChange(path, path, mine, ours, None, None, (), ("it would be replaced",))
+    session = FakeSession(previews={"driver": {"ondelay": change}})
+    _, text = play(session, "", "", "", "", "", "<")
+    shown = text.index("it would be replaced\n  - mine\n  + ours\n")
+    assert text.index("offdelay, 0 to 600 s") < shown < text.index("ondelay, 0 to 600 s")
+    assert text.count("it would be replaced") == 1
 
 
 def test_a_problem_asks_its_field_again() -> None:

@@ -24,11 +24,13 @@ from nutwizard.core.facts import (
     DriverOptions,
     Facts,
     FileFact,
+    Guest,
     Kind,
     Lazy,
     Nut,
     Owner,
     Role,
+    Served,
     UnitFact,
     UsbUps,
 )
@@ -36,11 +38,14 @@ from nutwizard.core.plan import Act, ActKind, FileChange, Plan
 from nutwizard.core.secret import Secret
 from nutwizard.core.text import FileText
 from nutwizard.core.units import ALL_DRIVERS, ENUMERATOR, ENUMERATOR_PATH, MONITOR, SERVER, driver_unit
+from nutwizard.core.upssched import Timer
+from nutwizard.core.upsschedcmd import script_text
 from nutwizard.engine import registry
 from nutwizard.engine.answers_file import read_answers
 from nutwizard.engine.planner import Planner, Walk
 from nutwizard.formats.sections import SectionFile
 from tests.lab.startpoints import CLIENT_FILES, HOST_FILES, standalone_files
+from tests.support.programs import programs_of
 
 Stock = Callable[[str], Mapping[str, bytes]]
 
@@ -93,8 +98,9 @@ class Case:
 
     def literal(self, folder: str) -> dict[str, bytes]:
         """The files of `before` or `after`, by path on the machine."""
-        found = (self.folder / folder).glob("*")
-        return {full(path.name): path.read_bytes() for path in sorted(found)}
+        top = self.folder / folder
+        found = [path for path in sorted(top.rglob("*")) if path.is_file()]
+        return {full(str(path.relative_to(top))): path.read_bytes() for path in found}
 
     def sources(self, work: Path) -> list[AnswersSet]:
         """What is given: answers.yaml, as typed where steps run alone, and what was saved earlier.
@@ -120,11 +126,20 @@ def full(name: str) -> str:
     """The path that a short name of a case stands for."""
     if name.startswith("/"):
         return name
-    return paths.UPSSCHED_CMD if name == "upssched-cmd" else f"{paths.NUT}/{name}"
+    if name.startswith(("clients/", "clients.list")):
+        return f"{paths.OWN}/{name}"
+    if name.startswith("upssched-cmd"):
+        return f"{paths.UPSSCHED_CMD}{name.removeprefix('upssched-cmd')}"
+    return f"{paths.NUT}/{name}"
 
 
 def short(path: str) -> str:
-    return path.rsplit("/", 1)[1]
+    return path.removeprefix(f"{paths.OWN}/") if of_clients(path) else path.rsplit("/", 1)[1]
+
+
+def of_clients(path: str) -> bool:
+    """Whether the step `clients` alone writes this file."""
+    return path.startswith((f"{paths.CLIENTS}/", paths.CLIENTS_LIST))
 
 
 def facts_of(case: Case, stock: Stock) -> Facts:
@@ -141,13 +156,32 @@ def facts_of(case: Case, stock: Stock) -> Facts:
         door=Door.LIVE if "units" in spec else Door.OFFLINE,
         kind=Kind.PVE if case.role is Role.HOST else Kind.VM,
         nut=Nut(version, "dpkg", {}, True, True, spec.get("upssched", "/usr/sbin/upssched"), DRIVERS),
-        files={path: _file(path, contents.get(path), spec) for path in _looked_at(managed)},
+        files={
+            path: _file(path, contents.get(path), spec)
+            for path in {*_looked_at(managed), *filter(of_clients, contents)}
+        },
         units=_units(case.role, version, ups_names, spec["units"] or {}) if "units" in spec else {},
         touched=frozenset(map(full, spec.get("touched", ()))),
         addresses=Lazy.of(tuple(Address(**address) for address in spec.get("addresses", ()))),
         usb=Lazy.of(tuple(UsbUps(**device) for device in spec.get("usb", ()))),
         driver_options=lambda driver: options.get(driver, DriverOptions(False)),
+        guests=Lazy.of(tuple(_guest(guest) for guest in spec.get("guests", ()))),
+        server=lambda address, port: _served(spec),
+        program=programs_of(spec.get("programs", {})),
     )  # fmt: skip
+
+
+def _guest(told: Mapping[str, Any]) -> Guest:
+    kind = Kind(told.get("kind", "vm"))
+    return Guest(
+        told["id"], kind, told.get("name", ""), told.get("bridge", ""), tuple(told.get("addresses", ()))
+    )
+
+
+def _served(spec: Mapping[str, Any]) -> Served | None:
+    """What upsd tells, where the case says that it runs: who is logged in."""
+    told = spec.get("logged_in")
+    return None if told is None else Served({"apc": ""}, {}, {"apc": tuple(told)})
 
 
 def _looked_at(managed: Collection[str]) -> list[str]:
@@ -168,9 +202,18 @@ def _contents(case: Case, stock: Stock) -> dict[str, bytes]:
     elif base:
         files = Case(FOLDER / base).literal("before")
     found = {full(name): data for name, data in files.items()} | case.literal("before")
+    if "script" in case.spec:
+        found[paths.UPSSCHED_CMD] = script_of(case.spec["script"])
     for name, lines in case.spec.get("appended", {}).items():
         found[full(name)] = found.get(full(name), b"") + lines.encode()
     return found
+
+
+def script_of(told: Mapping[str, Any]) -> bytes:
+    """The script as this version writes it, with this `wall` and these `timers`."""
+    timers = [Timer(**{"cancel": None, **row}) for row in told.get("timers", ())]
+    template = registry.asset("upssched-cmd.sh")
+    return script_text(template, told.get("system", "apc@localhost"), told.get("wall", False), timers)
 
 
 def _file(path: str, data: bytes | None, spec: Mapping[str, Any]) -> FileFact:
@@ -178,6 +221,7 @@ def _file(path: str, data: bytes | None, spec: Mapping[str, Any]) -> FileFact:
         return FileFact(path, actual=path)
     told = spec.get("files", {}).get(short(path), {})
     usual = "root:root 0755" if path == paths.UPSSCHED_CMD else "root:nut 0640"
+    usual = "root:root 0600" if of_clients(path) else usual
     owner = owner_of(told.get("owner", usual))
     return FileFact(path, "file", path, FileText(path, data), owner, told.get("changed", WRITTEN))
 

@@ -17,7 +17,7 @@ ROOT = Owner("root", "root", 0o644)
 NUT = Owner("root", "nut", 0o640)
 SECRET = "canary-1f6b"
 
-#: path -> contents and owner; None: not there. New, changed, removed, owner only, our folder.
+#: path -> contents and owner; None: not there. New, changed, removed, owner only, our folder, those in it.
 BEFORE: dict[str, tuple[bytes, Owner] | None] = {
     "/etc/nut/nut.conf": (b"MODE=none\n", NUT),
     "/etc/nut/upsd.users": (f"[old]\n password = {SECRET}-old\n".encode(), Owner("root", "root", 0o600)),
@@ -26,6 +26,7 @@ BEFORE: dict[str, tuple[bytes, Owner] | None] = {
     "/etc/nut/left.conf": (b"left\n", Owner("nut", "nut", 0o440)),
     "/etc/nutwizard/client.password": None,
     "/etc/nut/ups.conf": (b"maxretry = 3\n", NUT),
+    "/etc/nutwizard/clients/web/client.password": None,
 }
 AFTER: dict[str, tuple[bytes, Owner] | None] = {
     "/etc/nut/nut.conf": (b"MODE=netserver\n", NUT),
@@ -35,6 +36,7 @@ AFTER: dict[str, tuple[bytes, Owner] | None] = {
     "/etc/nut/left.conf": None,
     "/etc/nutwizard/client.password": (f"{SECRET}-new\n".encode(), Owner("root", "root", 0o600)),
     "/etc/nut/ups.conf": (b"maxretry = 3\n[apc]\n", NUT),
+    "/etc/nutwizard/clients/web/client.password": (f"{SECRET}-new\n".encode(), Owner("root", "root", 0o600)),
 }
 COPIES = {"/etc/nut/upsd.users.orig": "/etc/nut/upsd.users"}
 PATH_UNIT = "nut-driver-enumerator.path"

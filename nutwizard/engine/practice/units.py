@@ -244,10 +244,11 @@ def journalctl(words: Sequence[str], table: UnitTable, hostname: str) -> Complet
     count = options.get("-n") or options.get("--lines") or ""
     since = options.get("--since", "").removeprefix("@")
     lines = int(count) if count.isdigit() else _MOST_LINES
-    bare = (options.get("-o") or options.get("--output")) == "cat"
+    style = options.get("-o") or options.get("--output")
     rows = table.journal(names or ["*"], float(since) if since.isdigit() else 0.0, lines)
     out = ""
     for when, name, text in rows:
         stamp = time.strftime("%b %d %H:%M:%S", time.localtime(when))
-        out += f"{text}\n" if bare else f"{stamp} {hostname} {name.rpartition('.')[0]}: {text}\n"
+        stamp = f"{when:.6f}" if style == "short-unix" else stamp
+        out += f"{text}\n" if style == "cat" else f"{stamp} {hostname} {name.rpartition('.')[0]}: {text}\n"
     return Completed(0, out=out or "-- No entries --\n")

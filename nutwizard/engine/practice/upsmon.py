@@ -1,4 +1,7 @@
-"""A stand-in for upsmon on a practice machine: it logs in as upsmon does, and stays logged in."""
+"""A stand-in for upsmon on a practice machine: it logs in as upsmon does, and stays logged in.
+
+What it logs has the form of upsmon's own lines, with our words for the reason.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,21 @@ from dataclasses import dataclass, field
 from nutwizard.core.server import is_primary
 from nutwizard.core.upsmon import Monitor
 from nutwizard.engine.nut_client import Limits, NutClient, open_client
-from nutwizard.engine.nut_errors import NutError
+from nutwizard.engine.nut_errors import (
+    AccessDenied,
+    ConnectRefused,
+    ConnectTimeout,
+    NameNotResolved,
+    NutError,
+    Unreachable,
+)
 
 #: The NUT that the practice machine plays.
 VERSION = (2, 8, 0)
 #: Seconds: everything is on loopback.
 _LIMITS = Limits(connect=2.0, answer=3.0, total=5.0)
+
+_NO_CONNECTION = (NameNotResolved, ConnectRefused, ConnectTimeout, Unreachable)
 
 Connect = Callable[[str, int, float], socket.socket]
 
@@ -67,8 +79,10 @@ class Upsmon:
         except NutError as error:
             if client is not None:
                 client.close()
-            return f"login on {what} failed: {error.text}"
+            return _failure(monitor.system, error)
         login.client, login.sock = client, made[-1]
+        if login.said and primary:
+            return f"Communications with UPS {monitor.system} established"
         return (
             f"logged in on {what}" if primary else f"{what}: no primary rights, {monitor.user} is a secondary"
         )
@@ -77,6 +91,14 @@ class Upsmon:
         if login.client is not None:
             login.client.close()
         login.client = login.sock = None
+
+
+def _failure(system: str, error: NutError) -> str:
+    if isinstance(error, _NO_CONNECTION):
+        return f"UPS [{system}]: connect failed: {error.text}"
+    if isinstance(error, AccessDenied):
+        return f"Login on UPS [{system}] failed - got [access denied]"
+    return f"Poll UPS [{system}] failed - {error.text}"
 
 
 def _alive(sock: socket.socket) -> bool:
