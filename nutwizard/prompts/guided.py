@@ -23,8 +23,8 @@ TRIES = 3
 SHORT = 12
 
 _SWITCH = {
-    Role.HOST: "set it up as a host instead: the UPS is connected here",
-    Role.CLIENT: "set it up as a client instead: it follows the UPS of another machine",
+    Role.HOST: "as a host instead: the UPS is connected here",
+    Role.CLIENT: "as a client instead: it follows another machine's UPS",
 }
 BACK = Choice("back", "one step back")
 READ = Choice("read", "pages to read: users, firewall, the test, what each step teaches")

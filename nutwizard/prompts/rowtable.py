@@ -91,5 +91,5 @@ def _proposed(column: Field, old: Any, given: dict[str, Any]) -> Proposed | None
     if old is not None:
         return Proposed(getattr(old, column.name), Origin.CURRENT, "as it is")
     if column.spec.kind is FieldKind.CHOICE and column.spec.choices and not column.spec.optional:
-        return Proposed(column.spec.choices[0].value, Origin.GUIDE, "the first of them")
+        return Proposed(column.spec.choices[0].value, Origin.DETECTED, "the first of them")
     return None
