@@ -24,7 +24,6 @@ from nutwizard.engine.detect import Sources
 from nutwizard.engine.files import PRIVATE
 from nutwizard.engine.found import found_here
 from nutwizard.engine.host import Host
-from nutwizard.engine.outage import in_the_way, refuse
 from nutwizard.engine.planner import Planner, Walk
 from nutwizard.engine.saved import PasswordFiles, answers_text
 from nutwizard.formats.safe import safe_text
@@ -182,10 +181,14 @@ class Session:
 
     def outage(self) -> str:
         """Why nothing can be written at this moment; "" when it can."""
+        from nutwizard.engine.outage import in_the_way
+
         return in_the_way(self.host, self.plan(), insist=self._on_battery)
 
     def apply(self, report: Callable[[str], None]) -> Outcome:
         """Draw the passwords that are to be generated, plan with them, and make it so."""
+        from nutwizard.engine.outage import refuse
+
         drawn = self._draw()
         if drawn:  # their files come before the transaction, which asks as well
             refuse(self.host, self.plan(), insist=self._on_battery)
