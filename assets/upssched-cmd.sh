@@ -95,7 +95,7 @@ case $event in
     notother) text='INFO - The UPS has no unknown status any more.' ;;
     suspend_starting) text='INFO - This machine is going to sleep.' ;;
     suspend_finished) text='INFO - This machine woke up.' ;;
-@TIMERS@
+    # @TIMERS@
     *) text='' ;;
 esac
 

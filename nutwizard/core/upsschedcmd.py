@@ -65,7 +65,7 @@ def script_text(template: str, system: str, wall: bool, timers: Iterable[Timer])
         raise ValueError("the name of the UPS holds a character that a script cannot take")
     cases = "".join(f"{_case(timer)}\n" for timer in timers)
     text = template.replace("@UPS@", system).replace("@WALL@", "yes" if wall else "no")
-    text = text.replace("@TIMERS@\n", cases)
+    text = text.replace("    # @TIMERS@\n", cases)
     return text.replace(_MARK, _digest(text.encode())).encode()
 
 
