@@ -15,7 +15,7 @@ from nutwizard.core.errors import Failed
 from nutwizard.core.facts import Door, Role
 from nutwizard.core.links import Server
 from nutwizard.core.outage import Outage, Seen
-from nutwizard.core.plan import Act, ActKind, Plan
+from nutwizard.core.plan import Plan
 from nutwizard.core.server import listen_lines, local_address
 from nutwizard.core.upsmon import Monitor, monitors
 from nutwizard.engine import pve
@@ -29,6 +29,7 @@ from nutwizard.engine.nut_errors import (
     ServerError,
     WireUnsafe,
 )
+from nutwizard.engine.units import dangerous
 from nutwizard.formats.nutfile import NutFile
 
 #: A server that does not answer may hold a run up for no longer than this.
@@ -38,15 +39,8 @@ LIMITS = Limits(connect=2.0, answer=2.0, total=3.0)
 PATIENCE = 5.0
 _POLL = 0.25
 _NO_STATUS_YET = "WAIT"
-#: What takes a daemon away from those that rely on it, or brings one up against the status.
-_DANGEROUS = (ActKind.START, ActKind.STOP, ActKind.RESTART)
 #: They let us wait in vain, and would again.
 _IN_VAIN = (AnswerTimeout, ConnectTimeout, NameNotResolved)
-
-
-def dangerous(act: Act) -> bool:
-    """Whether an act has to wait for the end of an outage. Enabling a unit and its path unit do not."""
-    return act.kind in _DANGEROUS
 
 
 def matters(plan: Plan) -> bool:

@@ -6,12 +6,10 @@ import re
 from collections.abc import Callable, Sequence
 
 from nutwizard.core.facts import Door
-from nutwizard.core.outage import put_off_hint, put_off_text
 from nutwizard.core.plan import Act, Plan
 from nutwizard.engine import units
 from nutwizard.engine.host import Host
 from nutwizard.engine.journal import Journal, Mark
-from nutwizard.engine.outage import Guard, dangerous
 from nutwizard.engine.store import Record, Store
 
 _STAT = "/proc/stat"
@@ -36,7 +34,7 @@ def waiting(host: Host, store: Store) -> tuple[Record, tuple[Act, ...]] | None:
         if journal.put_off and not _booted_since(host, store, record.id):
             acts = leading_back(record.acts, journal)
             return record, tuple(act for number, act in enumerate(acts) if number in journal.put_off)
-        if any(map(dangerous, record.acts)):
+        if any(map(units.dangerous, record.acts)):
             return None
     return None
 
@@ -44,7 +42,11 @@ def waiting(host: Host, store: Store) -> tuple[Record, tuple[Act, ...]] | None:
 def reminder(host: Host, store: Store) -> str:
     """What a command that only reads says of it; "" when nothing waits."""
     found = waiting(host, store)
-    return "" if found is None else f"{put_off_text(found[1])}\n{put_off_hint(found[1])}"
+    if found is None:
+        return ""
+    from nutwizard.core.outage import put_off_hint, put_off_text
+
+    return f"{put_off_text(found[1])}\n{put_off_hint(found[1])}"
 
 
 def catch_up(host: Host, store: Store, report: Callable[[str], None], *, insist: bool) -> str:
@@ -55,6 +57,9 @@ def catch_up(host: Host, store: Store, report: Callable[[str], None], *, insist:
     found = waiting(host, store)
     if found is None:
         return ""
+    from nutwizard.core.outage import put_off_hint, put_off_text
+    from nutwizard.engine.outage import Guard
+
     record, acts = found
     plan = Plan(record.role) if record.forgotten else store.load(record.id).plan
     guard = Guard(host, plan, insist=insist)

@@ -15,7 +15,7 @@ from nutwizard.engine import boot, files, putoff, units
 from nutwizard.engine.attributes import Attributes
 from nutwizard.engine.host import Host
 from nutwizard.engine.journal import Journal, Mark
-from nutwizard.engine.outage import Guard, dangerous
+from nutwizard.engine.outage import Guard
 from nutwizard.engine.putoff import leading_back
 from nutwizard.engine.signals import Held
 from nutwizard.engine.store import Record, Store
@@ -110,8 +110,8 @@ def _units_back(
     told, later, outage = [], [], None
     complaints, stuck = [], []
     for index, act in enumerate(acts[first:], start=first):
-        outage = outage or (guard.look() if dangerous(act) else None)
-        if outage is not None and dangerous(act):
+        outage = outage or (guard.look() if units.dangerous(act) else None)
+        if outage is not None and units.dangerous(act):
             later.append(act)
             stuck += _note(journal, Mark.PUT_OFF, index)
             continue

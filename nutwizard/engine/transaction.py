@@ -176,7 +176,7 @@ class _Run:
         for index, act in enumerate(self.job.plan.acts):
             if (act.kind is ActKind.HOLD) is not holds:
                 continue
-            found = self.job.guard.look() if outage.dangerous(act) else None
+            found = self.job.guard.look() if units.dangerous(act) else None
             if found is not None:
                 raise _Outage(f"Stopped before {act}: {found.told}.\n{found.danger}")
             self.job.say(str(act))
@@ -245,7 +245,7 @@ class _Run:
         if back.put_off:
             # Half of the units may run on either configuration: there is nothing to wait for.
             raise NotWhole(f"{text}\n{put_off_text(back.put_off)}", put_off_hint(back.put_off))
-        if job.runs and not any(outage.dangerous(job.plan.acts[n]) for n in self.journal.begun(Mark.ACT)):
+        if job.runs and not any(units.dangerous(job.plan.acts[n]) for n in self.journal.begun(Mark.ACT)):
             text += " No unit had been restarted."
         elif back.acts:
             verdict = self._settle()

@@ -55,6 +55,15 @@ class Told:
     troubled: tuple[str, ...] = ()
 
 
+#: What takes a daemon away from those that rely on it, or brings one up against the status of the UPS.
+_DANGEROUS = (ActKind.START, ActKind.STOP, ActKind.RESTART)
+
+
+def dangerous(act: Act) -> bool:
+    """Whether an act has to wait for the end of an outage. Enabling a unit and its path unit do not."""
+    return act.kind in _DANGEROUS
+
+
 def perform(host: Host, act: Act) -> Completed:
     """Do it and wait for its end. Never raises; code -1 when it was ended at its time limit.
 

@@ -83,7 +83,11 @@ def test_a_client_may_come_before_its_server(lab: Lab, printed: str) -> None:
     for file in ("answers.yaml", "client.password"):
         db.write(f"/root/db/{file}", lab.host.read(f"{FOLDERS}/db/{file}"), mode=0o600)
     with stopped(lab.host, "nut-server"):
-        wizard(db, "apply", "/root/db/answers.yaml")
+        said = wizard(db, "apply", "/root/db/answers.yaml").stdout
+        assert "This machine waits for its server" in said
+        assert f"port      3493/tcp open for {SECOND_ADDRESS}\n" in said
+        assert "user      upsmonclient, in upsd.users" in said
+        assert "For the next VM copy these files, and run there:\n  /root/db/answers.yaml\n" in said
         assert b"MONITOR apc@192.168.1.107 1 upsmonclient " in db.read("/etc/nut/upsmon.conf")
         assert json.loads(wizard(db, "plan", "/root/db/answers.yaml", "--json").stdout)["files"] == []
     wait_until(lambda: SECOND_ADDRESS in clients(lab.host, "apc@localhost") or None, 20.0)
