@@ -10,8 +10,8 @@ from nutwizard.core.clients import folder_of
 from nutwizard.core.facts import Owner, Role
 from nutwizard.core.links import Finding, State
 from nutwizard.core.plan import FileChange, Plan
+from nutwizard.core.shown import diff_of
 from nutwizard.core.site import Client
-from nutwizard.formats.redact import diff
 
 if TYPE_CHECKING:
     from nutwizard.engine.listing.listed import PathList
@@ -162,9 +162,7 @@ def _plan(found: Plan) -> dict[str, Any]:
 
 
 def _change(change: FileChange) -> dict[str, Any]:
-    before = change.before.data if change.before else None
-    after = change.after.data if change.after else None
-    lines = [] if change.copy_of else diff(change.path, before, after)
+    lines = [] if change.copy_of else diff_of(change)
     return {
         "path": change.path,
         "actual": change.actual,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -106,8 +107,8 @@ def undo(args: argparse.Namespace) -> Exit:
     store = Store(host)
     number = target_of(store, args.id)
     found = undo_plan(host, store, number)
-    _print(_plan_text(found))
     facts = facts_for(host, sources, found.role)
+    _print(_plan_text(found.hiding(facts.texts)))
     outcome = carry_out(
         host,
         facts,
@@ -235,7 +236,8 @@ def _say_outcome(args: argparse.Namespace, outcome: Outcome, found: Plan) -> Non
     for text in (*outcome.notes, outcome.text):
         _print(safe_text(text))
     if outcome.id and found.files and outcome.code == Exit.DONE:
-        where = " --practice" if args.practice else f" --root {args.root}" if args.root != "/" else ""
+        root = "" if args.root == "/" else f" --root {shlex.quote(args.root)}"
+        where = " --practice" if args.practice else root
         _print(f"To put the files back: nutwizard{where} undo {outcome.id}")
     sys.stdout.flush()
 

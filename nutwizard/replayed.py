@@ -68,7 +68,10 @@ def _line() -> str:
     if sys.stdin.isatty():
         import getpass
 
-        return getpass.getpass("password: ")
+        try:
+            return getpass.getpass("password: ")
+        except EOFError:
+            return ""
     try:
         line = sys.stdin.readline(_LONGEST)
     except UnicodeDecodeError:

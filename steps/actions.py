@@ -184,14 +184,16 @@ def _unkept(view: View, answers: Answers) -> Iterable[Problem]:
     known: Mapping[str, str] = {timer.name: timer.then for timer in answers.timers}
     if called or answers.script == "keep":
         known = {} if called else upsschedcmd.timers_of(view.facts.file(paths.UPSSCHED_CMD).data)
+    ours = not called and upsschedcmd.is_unmodified(view.facts.file(paths.UPSSCHED_CMD).data)
+    why = (
+        f"{paths.UPSSCHED_CMD} is kept as it is and does not shut down for it: take `script: ours`"
+        if ours
+        else f"{called or paths.UPSSCHED_CMD} is your own script, and nobody can promise that it shuts down:"
+        " give the timer `then: script` and let your script handle the word"
+    )
     for timer in answers.timers:
         if timer.then == "fsd" and known.get(timer.name) != "fsd":
-            yield Problem(
-                f"{timer.name}: {called or paths.UPSSCHED_CMD} is your own script, and nobody can promise"
-                " that it shuts down: give the timer `then: script` and let your script handle the word"
-                f" {timer.name}",
-                "actions.timers",
-            )
+            yield Problem(f"{timer.name}: {why}{'' if ours else f' {timer.name}'}", "actions.timers")
 
 
 def _edit_flags(document: NutFile, answers: Answers) -> None:

@@ -12,6 +12,7 @@ from nutwizard.core.clients import (
     GENERAL,
     answers_file,
     answers_text,
+    few,
     folder_of,
     folders_for,
     guest_name,
@@ -19,6 +20,7 @@ from nutwizard.core.clients import (
     kept_server,
     list_text,
     missing_lines,
+    one_spelling,
     others_logged_in,
     password_file,
     read_list,
@@ -85,16 +87,16 @@ class Clients(Step[Answers]):
         names: set[str] = set()
         owners: dict[str, str] = {}
         asked = view.facts.runs and any(client.addresses for client in answers.clients)
-        own = {address.address for address in view.facts.addresses()} if asked else set()
+        own = _own_addresses(view) if asked else set()
         for client in answers.clients:
             if client.name.lower() in names:
                 yield Problem(f"there are two clients {client.name} (capitals make no difference)", _FIELD)
             names.add(client.name.lower())
             for address in client.addresses:
-                first = owners.setdefault(address, client.name)
+                first = owners.setdefault(one_spelling(address), client.name)
                 if first != client.name:
                     yield Problem(f"{address} is given to {first} and to {client.name}", _FIELD)
-                if address in own:
+                if one_spelling(address) in own:
                     yield Problem(f"{address} of {client.name} is an address of this machine itself", _FIELD)
 
     def publish(self, view: View, answers: Answers) -> Site:
@@ -119,8 +121,12 @@ class Clients(Step[Answers]):
                 f"{user} has no password that a client could use: nutwizard step client_user comes first"
             )
             return
-        for client in wanted:
-            _put(draft, view, client, password)
+        lacking = [client for client in wanted if _put(draft, view, client, password)]
+        if lacking:
+            draft.note(
+                f"{few([answers_file(client) for client in lacking])} lack{'s' * (len(lacking) == 1)}"
+                " `server:`: no address is known at which a client finds this machine"
+            )
 
     def links(self, view: View) -> tuple[Link, ...]:
         ups = _watched(view)
@@ -144,14 +150,23 @@ def _known(view: View) -> tuple[Client, ...]:
 
 
 def _guests(view: View) -> tuple[Client, ...]:
-    """This host's guests as clients, each name once."""
+    """This host's guests as clients, each name and each address once: a clone has those of its original."""
+    guests = view.facts.guests()
+    taken = _own_addresses(view) if view.facts.runs and any(guest.addresses for guest in guests) else set()
     found: dict[str, Client] = {}
-    for guest in view.facts.guests():
+    for guest in guests:
         name = guest_name(guest.name, guest.id)
         if name.lower() in found:
             name = f"{name[:53]}-{guest.id}"
-        found.setdefault(name.lower(), Client(name, guest.addresses))
+        free = tuple(address for address in guest.addresses if one_spelling(address) not in taken)
+        if name.lower() not in found:
+            found[name.lower()] = Client(name, free)
+            taken.update(map(one_spelling, free))
     return tuple(found.values())
+
+
+def _own_addresses(view: View) -> set[str]:
+    return {one_spelling(address.address) for address in view.facts.addresses()}
 
 
 def _watched(view: View) -> str:
@@ -161,21 +176,21 @@ def _watched(view: View) -> str:
     return next(iter([*own, *names]), "")
 
 
-def _put(draft: Draft, view: View, client: Client, password: str) -> None:
-    """The two files of a client; answers that a person has added to stay."""
+def _put(draft: Draft, view: View, client: Client, password: str) -> bool:
+    """The two files of a client; answers that a person has added to stay. True: new answers lack a server."""
     path = answers_file(client)
     found = view.facts.file(path)
     server = kept_server(found.data) or server_for(view.facts, view.site.listen, client)
     text = answers_text(client, view.site, server or server_in(found.data))
     if not found.exists or is_ours(found.data):
         draft.replace(path, text.encode())
-        if draft.changed(path) and not server_in(text.encode()):
-            draft.note(f"{path} lacks `server:`: no address is known at which a client finds this machine")
     elif missing := missing_lines(found.data, text):
         draft.note(f"{path} was changed by hand and stays; it lacks: {'; '.join(missing)}")
+    changed = draft.changed(path)
     draft.own(path, PRIVATE)
     draft.replace(password_file(client), f"{password}\n".encode())
     draft.own(password_file(client), PRIVATE)
+    return changed and not server_in(draft.bytes(path) or b"")
 
 
 def _take_away(draft: Draft, view: View, client: Client, passwords: set[str]) -> None:

@@ -210,6 +210,17 @@ def test_a_folder_that_others_can_write_is_refused(
         preflight.check(host, plan)
 
 
+@pytest.mark.parametrize("kind", ["file", "symlink"])
+def test_what_stands_in_the_place_of_our_folder_is_refused(kind: str, tmp_path: Path) -> None:
+    host = OfflineHost(make_tree(tmp_path / "machine"))
+    host.make_folder(paths.OWN, Owner("root", "root", 0o700))
+    place = Path(host.on_disk(paths.CLIENTS))
+    place.symlink_to("/srv") if kind == "symlink" else place.touch()
+    plan = plan_of(change(f"{paths.CLIENTS}/web/client.password", None, (b"x\n", PRIVATE)))
+    with pytest.raises(Failed, match=rf"{paths.CLIENTS} is a {kind}, not a folder"):
+        preflight.check(host, plan)
+
+
 def test_a_folder_elsewhere_has_to_be_there(tmp_path: Path) -> None:
     host = OfflineHost(make_tree(tmp_path / "machine"))
     for path in (f"{paths.CLIENTS}/a/b/c", f"{paths.OWN}/other/x", "/etc/else/x"):
@@ -270,6 +281,10 @@ def test_where_nothing_runs_no_command_is_given() -> None:
             "The answers for the clients: /srv/pve/etc/nutwizard/clients/web",
         ]
     assert last_page() == []
+    many = last_page(*(Client(f"vm{n}", ()) for n in range(200)), door=Door.OFFLINE)[-1].text
+    assert many.endswith(
+        "/vm0, /srv/pve/etc/nutwizard/clients/vm1, /srv/pve/etc/nutwizard/clients/vm2 and 197 more"
+    )
 
 
 def test_this_checkout_is_one() -> None:

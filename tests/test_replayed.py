@@ -30,9 +30,12 @@ CLIENT = f"role: client\nmonitor:\n  server: {SERVER}\n  ups: apc\n"
 def run(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[int, str, str]]:
-    def command(tree: Path, *words: str, typed: str | None = None) -> tuple[int, str, str]:
+    def command(
+        tree: Path, *words: str, typed: str | None = None, terminal: bool = False
+    ) -> tuple[int, str, str]:
         capsys.readouterr()
         monkeypatch.setattr("sys.stdin", io.StringIO("not to be read" if typed is None else typed))
+        monkeypatch.setattr("sys.stdin.isatty", lambda: terminal)
         code = cli.main(["--root", str(tree), *words])
         told = capsys.readouterr()
         assert "Traceback" not in told.err
@@ -98,6 +101,19 @@ def test_a_password_from_stdin_is_checked(typed: str, tmp_path: Path, run: Any) 
     assert "--password-stdin: " in err
     assert typed.strip() == "" or typed.strip() not in err
     assert snapshot(tree) == before
+
+
+def test_an_end_of_file_at_the_terminal_is_no_password(
+    tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", ended)
+    tree = make(tmp_path / "vm", "client")
+    code, _, err = run(tree, "plan", answers(tmp_path, CLIENT), "--password-stdin", typed=None, terminal=True)
+    assert code == Exit.USAGE
+    assert "--password-stdin: it is empty" in err
 
 
 def test_on_a_host_it_is_the_password_of_the_vms(tmp_path: Path, run: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from nutwizard.core import checks, paths
 from nutwizard.core.facts import Address, Facts
@@ -151,7 +151,7 @@ def guest_name(text: str, number: int) -> str:
 
 def same_address(one: str, other: str) -> bool:
     """Whether two texts mean the same IP address (fd00::0:1 and fd00::1, ::ffff:192.0.2.1 and 192.0.2.1)."""
-    return _plain(one) == _plain(other)
+    return one_spelling(one) == one_spelling(other)
 
 
 def _own(facts: Facts) -> list[Address]:
@@ -175,7 +175,14 @@ def _is(name: str, addresses: Iterable[str], client: Client) -> bool:
     return same or guest_name(name, 0).lower() == client.name.lower()
 
 
-def _plain(text: str) -> str:
+def few(words: Sequence[str], most: int = 3) -> str:
+    """The words in a row; of more than `most` the first ones, and how many there are besides."""
+    left = len(words) - most
+    return ", ".join(words[:most]) + (f" and {left} more" if left > 0 else "")
+
+
+def one_spelling(text: str) -> str:
+    """An IP address as every spelling of it is compared; another text as it is."""
     import ipaddress
 
     try:

@@ -180,7 +180,8 @@ class Draft:
         changes = [change for path, entry in self._entries.items() if (change := _change(path, entry))]
         copies = [copy for change in changes if (copy := self._copy(change))]
         files = sorted(copies + changes, key=lambda change: (change.rank, change.path))
-        return Plan(self.role, tuple(files), tuple(self._acts), tuple(self._notes))
+        plan = Plan(self.role, tuple(files), tuple(self._acts), tuple(self._notes))
+        return plan.hiding(self.facts.texts)
 
     def _copy(self, change: FileChange) -> FileChange | None:
         """The copy under the guide's names, unless we changed the file before or both names are taken.

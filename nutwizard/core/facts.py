@@ -268,6 +268,11 @@ class Facts:
     program: Callable[[str], ProgramFact] = field(default=ProgramFact, compare=False)
 
     @property
+    def texts(self) -> tuple[FileText, ...]:
+        """Every managed file that is there."""
+        return tuple(file.content for file in self.files.values() if file.content is not None)
+
+    @property
     def runs(self) -> bool:
         """Whether units and addresses can be asked: not below another root."""
         return self.door is not Door.OFFLINE

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from nutwizard.core.facts import Owner, Role
@@ -14,7 +15,8 @@ class FileChange:
     """One file: before and after, contents and owner (None: the file is not there).
 
     `rank` orders the writing, small first; undo goes the other way. `copy_of` names the file whose state
-    before our first change this one keeps. `actual` is where a symlink leads.
+    before our first change this one keeps. `actual` is where a symlink leads. `beside`: texts whose secrets
+    are not to be shown in this one either.
     """
 
     path: str
@@ -27,6 +29,7 @@ class FileChange:
     why: tuple[str, ...] = ()
     rank: int = 50
     copy_of: str = ""
+    beside: tuple[FileText, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def target(self) -> str:
@@ -75,3 +78,9 @@ class Plan:
     @property
     def empty(self) -> bool:
         return not self.files and not self.acts
+
+    def hiding(self, texts: Iterable[FileText]) -> Plan:
+        """The same, with what is secret in any of these texts or in those of the plan shown in none."""
+        own = (text for change in self.files for text in (change.before, change.after) if text is not None)
+        beside = (*texts, *own)
+        return replace(self, files=tuple(replace(change, beside=beside) for change in self.files))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from nutwizard.core import paths
@@ -145,16 +145,11 @@ def timers_in(
 
     Others (a name with a capital, an event of another version) are the user's alone.
     """
-    found: dict[str, Timer] = {}
-    for at in at_lines(document, START):
-        name, seconds = at.rest[0], at.rest[1] if len(at.rest) > 1 else ""
-        if not watched.concerns(at.system) or at.event not in events or name in found:
-            continue
-        if timer_name(name) is None and re.fullmatch(r"[0-9]{1,5}", seconds) and 1 <= int(seconds) <= LONGEST:
-            cancels = [c.event for c in _cancels(document, watched, name) if c.event in events]
-            cancel = next((event for event in cancels if event != at.event), None)
-            found[name] = Timer(at.event, name, int(seconds), cancel, thens.get(name, "script"))
-    return tuple(found.values())
+    found = []
+    for name, at in _starts(document, watched, events).items():
+        cancel = next((each.event for each in _cancels(document, watched, at, events)), None)
+        found.append(Timer(at.event, name, int(at.rest[1]), cancel, thens.get(name, "script")))
+    return tuple(found)
 
 
 def odd_timers(document: NutFile, watched: Watched, timers: Iterable[Timer]) -> list[At]:
@@ -207,10 +202,12 @@ def put_timers(
     kept = []
     for old in timers_in(document, watched, events, {}):
         if old.name not in wanted:
-            kept += _remove(document, watched, old)
+            kept += _remove(document, watched, old.name, events)
     for timer in timers:
-        start = _put_start(document, watched, timer)
-        _put_cancel(document, watched, timer, start)
+        before = _starts(document, watched, events).get(timer.name)
+        cancels = _cancels(document, watched, before, events) if before is not None else []
+        start = _put_start(document, watched, timer, before)
+        _put_cancel(document, watched, timer, start, cancels)
     return kept
 
 
@@ -224,13 +221,33 @@ def timer_lines(system: str, timers: Iterable[Timer]) -> list[str]:
     return out
 
 
-def _remove(document: NutFile, watched: Watched, timer: Timer) -> list[At]:
+def _starts(document: NutFile, watched: Watched, events: Collection[str]) -> dict[str, At]:
+    """By its name the line of each timer of this UPS that a row can hold; of several the first."""
+    found: dict[str, At] = {}
+    for at in at_lines(document, START):
+        name, seconds = at.rest[0], at.rest[1] if len(at.rest) > 1 else ""
+        if not watched.concerns(at.system) or at.event not in events or timer_name(name) is not None:
+            continue
+        if re.fullmatch(r"[0-9]{1,5}", seconds) and 1 <= int(seconds) <= LONGEST:
+            found.setdefault(name, at)
+    return found
+
+
+def _cancels(document: NutFile, watched: Watched, start: At, events: Collection[str]) -> list[At]:
+    """The lines that cancel this timer and of which a row can hold one.
+
+    One for the event that starts it, too, begins it anew: that is the user's alone.
+    """
+    found = [at for at in at_lines(document, CANCEL) if at.rest[0] == start.rest[0]]
+    return [at for at in found if watched.concerns(at.system) and at.event in {*events} - {start.event}]
+
+
+def _remove(document: NutFile, watched: Watched, name: str, events: Collection[str]) -> list[At]:
     """Take out the line that starts it and the one that cancels it."""
-    starts = [at for at in at_lines(document, START) if at.rest[0] == timer.name]
-    starts = [at for at in starts if watched.concerns(at.system)][:1]
-    cancels = [at for at in _cancels(document, watched, timer.name) if at.event == timer.cancel][:1]
+    start = _starts(document, watched, events)[name]
+    cancels = _cancels(document, watched, start, events)[:1]
     kept = []
-    for at in [*starts, *cancels]:
+    for at in [start, *cancels]:
         if watched.alone(at.system) and not at.commanded:
             document.remove(at.entry)
         else:
@@ -238,9 +255,7 @@ def _remove(document: NutFile, watched: Watched, timer: Timer) -> list[At]:
     return kept
 
 
-def _put_start(document: NutFile, watched: Watched, timer: Timer) -> Entry:
-    found = (at for at in at_lines(document, START) if at.rest[0] == timer.name)
-    at = next((at for at in found if watched.concerns(at.system)), None)
+def _put_start(document: NutFile, watched: Watched, timer: Timer, at: At | None) -> Entry:
     tail = (START, timer.name, str(timer.seconds))
     if at is None:
         lines = document.entries("AT")
@@ -250,9 +265,10 @@ def _put_start(document: NutFile, watched: Watched, timer: Timer) -> Entry:
     return at.entry
 
 
-def _put_cancel(document: NutFile, watched: Watched, timer: Timer, start: Entry) -> None:
+def _put_cancel(
+    document: NutFile, watched: Watched, timer: Timer, start: Entry, cancels: Sequence[At]
+) -> None:
     """The line of its cancel; one with a command of the user's own is never changed."""
-    cancels = _cancels(document, watched, timer.name)
     if any(at.event == timer.cancel for at in cancels):
         return
     plain = next((at for at in cancels if not at.commanded), None)
@@ -262,11 +278,6 @@ def _put_cancel(document: NutFile, watched: Watched, timer: Timer, start: Entry)
         document.replace(plain.entry, "AT", timer.cancel, plain.system, CANCEL, timer.name)
     elif timer.cancel is not None:
         document.insert_after(start, "AT", timer.cancel, watched.system, CANCEL, timer.name)
-
-
-def _cancels(document: NutFile, watched: Watched, name: str) -> list[At]:
-    found = at_lines(document, CANCEL)
-    return [at for at in found if at.rest[0] == name and watched.concerns(at.system)]
 
 
 def _insert_execute(document: NutFile, words: tuple[str, ...]) -> None:

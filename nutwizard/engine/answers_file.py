@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -68,7 +69,7 @@ def _read(path: str, limit: int) -> tuple[bytes, bool]:
         if found.st_uid not in (0, os.geteuid(), _sudo_user()) or found.st_mode & 0o022:
             raise AnswersError(
                 [Problem("can be written by another user: it would decide what root writes", place=path)],
-                f"chown root {path}; chmod go-w {path}",
+                f"chown root {shlex.quote(path)}; chmod go-w {shlex.quote(path)}",
             )
         data = file.read(limit + 1)
     if len(data) > limit:
@@ -256,7 +257,8 @@ class _Reader:
             self._wrong(node, f"{step.name}.{field.name}_file: {path}: {why}")
             return
         if not private:
-            self._wrong(node, f"{step.name}.{field.name}_file: other users can read {path}; chmod 600 {path}")
+            mend = f"chmod 600 {shlex.quote(path)}"
+            self._wrong(node, f"{step.name}.{field.name}_file: other users can read {path}; {mend}")
             return
         try:
             value = field.read(data.decode("ascii", "replace").removesuffix("\n").removesuffix("\r"))

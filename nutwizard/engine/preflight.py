@@ -93,8 +93,15 @@ def _exchangeable(host: Host, folders: tuple[str, ...]) -> Iterator[str]:
     """Folders of ours that are there, and in which somebody else could put other files."""
     for folder in folders:
         found = host.stat(folder, follow=False)
-        if found is not None and (found.owner.user != "root" or found.owner.mode & 0o022):
-            yield f"{folder} ({found.owner}) is not root's alone: another user could exchange what is in it"
+        if found is None:
+            continue
+        if found.kind != "directory":
+            yield f"{folder} is a {found.kind}, not a folder: nutwizard keeps passwords in it"
+        elif found.owner.user != "root" or found.owner.mode & 0o022:
+            yield (
+                f"{folder} ({found.owner}) is not root's alone: another user could exchange what is in it."
+                f" To mend it: chown root {folder}; chmod go-w {folder}"
+            )
 
 
 def _held(host: Host, folder: str, so: str) -> Iterator[str]:

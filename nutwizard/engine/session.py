@@ -146,7 +146,8 @@ class Session:
     def preview(self, step: str, given: Mapping[str, Any]) -> Mapping[str, FileChange]:
         """What is to be seen before a field is asked, by field; `given` as in `proposals`."""
         values = {name: found.value for name, found in self.proposals(step, given).items()}
-        return self._guide[step].preview(self._view(step), values)
+        found = self._guide[step].preview(self._view(step), values)
+        return {name: replace(change, beside=self.facts.texts) for name, change in found.items()}
 
     def answer(self, step: str, values: Mapping[str, Any]) -> tuple[Problem, ...]:
         """Take typed values for a step; a problem means that they are not kept."""

@@ -111,14 +111,17 @@ def _merged(places: Sequence[Spot], occurrences: Iterator[Spot]) -> list[Spot]:
     return merged
 
 
-def diff(name: str, before: bytes | None, after: bytes | None, context: int = 3) -> list[DiffLine]:
+def diff(
+    name: str, before: bytes | None, after: bytes | None, context: int = 3, also: Iterable[str] = ()
+) -> list[DiffLine]:
     """What changes from `before` to `after` (None: no file), compared as real bytes and shown masked.
 
-    A secret of one side only is marked as old or new, so that a changed password shows as a change.
+    A secret of one side only is marked as old or new, so that a changed password shows as a change. `also`:
+    secrets of other files, hidden where they occur in this one.
     """
     old, new = before or b"", after or b""
     old_found, new_found = find(name, old), find(name, new)
-    known = {**_known(old_found), **_known(new_found)}
+    known = {**_known(old_found, also), **_known(new_found)}
     marks = _marks(old_found, new_found)
     old_raw, new_raw = _split(old), _split(new)
     shown = _mask(old, old_found, known, marks), _mask(new, new_found, known, marks)

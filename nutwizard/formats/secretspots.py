@@ -21,6 +21,8 @@ _SAMPLES = frozenset(
     {"pass", "mypass", "password", "<password>", "blah", "mypassword", "secretpass", "x", "..."}
 )
 """Passwords of the samples in NUT's own comments: where only a comment has them, they are just words."""
+_IN_YAML = re.compile(rb"""\bpassword["']?[ \t]*:[ \t]*(?P<value>[^\r\n]+)""")
+"""In answers a password may stand between braces and behind it more: all of its line is hidden."""
 _COMMENT_SIGN = re.compile(rb"[#\s]*")
 _LONGEST = 1024
 _COMMENTS = 8
@@ -68,11 +70,20 @@ def find(name: str, data: bytes) -> Found:
     if kind.endswith(".password"):
         _hide(found, data, Spot(0, len(data), ""), ())
         found.values = {part.strip() for part in data.decode("utf-8", "surrogateescape").split("\n")}
+    elif kind.endswith(".yaml"):
+        _find_in_answers(data, found)
     elif kind in _PARSED:
         _find_logical(data, found)
         _find_physical(data, found)
     found.values -= {"", PLACEHOLDER}
     return found
+
+
+def _find_in_answers(data: bytes, found: Found) -> None:
+    for match in _IN_YAML.finditer(data):
+        text = match["value"].decode("utf-8", "surrogateescape")
+        word = re.sub(r"[ \t]+#.*$", "", text).rstrip(" \t}").strip("\"'")
+        _hide(found, data, Spot(*match.span("value"), word), [word])
 
 
 def _find_logical(data: bytes, found: Found) -> None:

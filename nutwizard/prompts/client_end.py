@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -55,7 +56,7 @@ def _next_vm(session: GuidedSession) -> list[Line]:
     kept = _kept(session)
     if not kept:
         return []
-    replay = f"  nutwizard apply {kept[0]}"
+    replay = f"  nutwizard apply {shlex.quote(kept[0])}"
     return [
         Line(),
         Line(

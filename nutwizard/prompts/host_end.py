@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nutwizard.core.clients import GENERAL, folder_of
+from nutwizard.core.clients import GENERAL, few, folder_of
 from nutwizard.core.facts import Door
 from nutwizard.core.site import Client
 from nutwizard.engine.handover import ADDRESS, checkout, commands
@@ -13,6 +13,8 @@ from nutwizard.prompts.layout import Line, Tone
 
 #: So many clients get their commands in full; the others differ in folder and address alone.
 _MOST = 3
+#: So many of the others are named.
+_NAMED = 9
 
 
 def host_lines(session: GuidedSession, first: str) -> list[Line]:
@@ -21,7 +23,7 @@ def host_lines(session: GuidedSession, first: str) -> list[Line]:
     if not clients:
         return []
     if session.facts.door is not Door.LIVE:
-        folders = ", ".join(session.host.on_disk(folder_of(client)) for client in clients)
+        folders = few([session.host.on_disk(folder_of(client)) for client in clients])
         return [Line(), Line(f"The answers for the clients: {folders}")]
     program = checkout()
     return [
@@ -42,7 +44,7 @@ def _one(client: Client, program: str) -> list[Line]:
 def _others(clients: Sequence[Client]) -> list[Line]:
     if not clients:
         return []
-    named = ", ".join(f"{client} from {folder_of(client)}" for client in clients)
+    named = few([f"{client} from {folder_of(client)}" for client in clients], _NAMED)
     return [Line(), Line(f"In the same way: {named}.")]
 
 

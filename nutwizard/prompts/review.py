@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -68,7 +69,9 @@ def review_lines(session: GuidedSession, plan: Plan) -> list[Line]:
     files = sum(not change.copy_of for change in plan.files)
     units = len({act.unit for act in plan.acts})
     saves = any(change.path == paths.SAVED_ANSWERS for change in plan.files)
-    replay = Line(f"  {command(session, f'apply {_root(session)}{paths.SAVED_ANSWERS}')}", Tone.PLAIN)
+    replay = Line(
+        f"  {command(session, f'apply {shlex.quote(_root(session) + paths.SAVED_ANSWERS)}')}", Tone.PLAIN
+    )
     counted = f"{files} file{'s' * (files != 1)}, {units} unit{'s' * (units != 1)}"
     return [
         *head(session, "Review", f"{counted} - nothing is written yet"),
@@ -83,7 +86,7 @@ def command(session: GuidedSession, words: str) -> str:
     """The command line that does the same on this machine."""
     practice = " --practice" if session.practice else ""
     root = _root(session)  # without it, an undo would be one of the live machine
-    return f"nutwizard{practice}{f' --root {root}' if root else ''} {words}"
+    return f"nutwizard{practice}{f' --root {shlex.quote(root)}' if root else ''} {words}"
 
 
 def _root(session: GuidedSession) -> str:

@@ -165,9 +165,8 @@ def _finding(finding: Finding, most: int | None = None) -> list[Line]:
 
 def _diff(change: FileChange) -> list[Line]:
     """The masked diff; `...` stands for what is left out between two places."""
-    before, after = (text.data if text else None for text in (change.before, change.after))
     out: list[Line] = []
-    for line in shown.diff(change.path, before, after):
+    for line in shown.diff_of(change):
         if line.kind != "@":
             out.append(Line(f"  {line.kind} {line.text}".rstrip(), _TONES.get(line.kind, Tone.PLAIN)))
         elif not line.text.startswith("@@"):

@@ -6,6 +6,7 @@ from nutwizard.core import paths
 from nutwizard.core.draft import NUT_OWNER, Draft
 from nutwizard.core.facts import Door, Facts, FileFact, Kind, Owner, Role
 from nutwizard.core.plan import ActKind
+from nutwizard.core.shown import diff_of
 from nutwizard.core.text import FileText
 
 ROOT = Owner("root", "root", 0o644)
@@ -69,6 +70,21 @@ def test_no_copy_of_what_we_changed_before_and_of_new_files() -> None:
     drawn.replace(paths.UPSSCHED_CONF, b"new\n")
 
     assert [change.copy_of for change in drawn.plan().files] == ["", ""]
+
+
+def test_a_password_of_one_file_is_hidden_in_the_diff_of_another() -> None:
+    users = b"[a]\npassword = old-word-1\nupsmon slave\n[b]\npassword = stays-2\n"
+    script = b"#!/bin/sh\nupscmd -u a -p old-word-1 apc x\nupscmd -u b -p stays-2 apc x\n"
+    drawn = draft({paths.UPSD_USERS: users, paths.UPSSCHED_CMD: script})
+    drawn.sections(paths.UPSD_USERS, users=True).set("a", "password", "new-word-3")
+    drawn.replace(paths.UPSSCHED_CMD, script.replace(b"old-word-1 apc x", b"new-word-3 apc y"))
+
+    shown = {change.path: diff_of(change) for change in drawn.plan().files if not change.copy_of}
+
+    script_lines = [line.text for line in shown[paths.UPSSCHED_CMD] if line.kind in "+-"]
+    assert script_lines == ["upscmd -u a -p ******** apc x", "upscmd -u a -p ******** apc y"]
+    text = "\n".join(line.text for lines in shown.values() for line in lines)
+    assert not [word for word in ("old-word-1", "new-word-3", "stays-2") if word in text]
 
 
 def test_the_way_back_is_no_change() -> None:

@@ -69,6 +69,13 @@ SPELLINGS = {
     "client.password": [
         "%s",
     ],
+    "/etc/nutwizard/answers.yaml": [
+        "  password: %s",
+        '  password: "%s" # mine',
+        "client_user: {name: vm, password: %s}",
+        "monitor: {'password' : '%s', user: a}",
+        "# password: %s",
+    ],
 }
 PLANTED = [(name, text) for name, texts in SPELLINGS.items() for text in texts]
 GENERATED = st.text("ABCDEFGHJKMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz23456789-_", min_size=12, max_size=24)
