@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -195,7 +196,7 @@ class _Judge:
         elif fact.kind != "file":
             self._blame(depth, f"{shown} is a {fact.kind}, not a program")
         elif direct and not fact.runnable:
-            self._blame(depth, f"{shown} is not executable. To make it so: chmod 755 {shown}")
+            self._blame(depth, f"{shown} is not executable. To make it so: chmod 755 {shlex.quote(path)}")
         else:
             if fact.exposed:
                 self._wrong[_exposed(fact)] = None
@@ -232,7 +233,8 @@ class _Judge:
 def _exposed(fact: ProgramFact) -> str:
     shown, where = _shown(fact.path), _shown(fact.exposed)
     owner = fact.owner if fact.exposed == fact.path else fact.folders[fact.exposed]
-    repair = f"chown root:root {where} && chmod go-w {where}"
+    to_mend = shlex.quote(fact.exposed)
+    repair = f"chown root:root {to_mend} && chmod go-w {to_mend}"
     what = "it" if where == shown else where
     return (
         f"{shown} would run as root, and others than root may change {what} ({owner}). To mend it: {repair}"

@@ -18,6 +18,7 @@ from nutwizard.engine import aftermath, wire
 from nutwizard.engine.host import Host
 from nutwizard.engine.machine import ENVIRONMENT
 from nutwizard.engine.outcome import Outcome
+from nutwizard.engine.quiet import Quiet
 from nutwizard.engine.signals import Held
 from nutwizard.engine.stored import Kept
 from nutwizard.engine.units import BOOTED
@@ -76,18 +77,14 @@ def _start(root: str) -> subprocess.Popen[bytes]:
 def _listen(worker: subprocess.Popen[bytes], report: Callable[[str], None]) -> Outcome:
     """Pass progress on until the worker has said how it ended. Raises WizardError."""
     assert worker.stdout is not None
-    say: Callable[[str], None] | None = report
+    say = Quiet(report)
     for line in worker.stdout:
         answer = wire.read_answer(line)
         if isinstance(answer, WizardError):
             raise answer
         if isinstance(answer, Outcome):
             return answer
-        try:
-            if say is not None:
-                say(answer)
-        except (OSError, ValueError):
-            say = None
+        say(answer)
     raise Unfinished(
         "the process that wrote the files has ended without an answer: it was killed",
         "Run: nutwizard recover",

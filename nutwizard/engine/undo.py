@@ -78,7 +78,7 @@ def undo_plan(host: Host, store: Store, id: int | None = None) -> Plan:
         else:
             refused.append((change, now))
     if refused:
-        raise _refusal(refused)
+        raise _refusal(refused, Plan(records[-1].role, tuple(merged.values())))
     if len(records) > 1:
         notes.append(f"this undoes transactions {', '.join(str(record.id) for record in records)}")
     return Plan(records[-1].role, tuple(kept), _merged_acts(records), tuple(notes))
@@ -119,9 +119,12 @@ def _now(host: Host, change: FileChange) -> files.Content | OSError:
         return error
 
 
-def _refusal(changes: Sequence[tuple[FileChange, files.Content | OSError]]) -> Failed:
-    from nutwizard.formats.redact import diff, diff_text
+def _refusal(changes: Sequence[tuple[FileChange, files.Content | OSError]], plan: Plan) -> Failed:
+    """`plan`: all that was to be undone; the secrets of its files are hidden in each."""
+    from nutwizard.formats.redact import diff, diff_text, secrets_of
 
+    texts = [text for change in plan.files for text in (change.before, change.after) if text is not None]
+    secrets = {secret for text in texts for secret in secrets_of(text.path, text.data)}
     parts = []
     for change, now in changes:
         if isinstance(now, OSError):
@@ -130,7 +133,7 @@ def _refusal(changes: Sequence[tuple[FileChange, files.Content | OSError]]) -> F
         wrote = files.before(change)
         parts.append(f"{change.path} was changed since:")
         data, owner = now or (None, None)
-        lines = diff(change.path, wrote[0] if wrote else None, data)
+        lines = diff(change.path, wrote[0] if wrote else None, data, also=secrets)
         parts.append(
             diff_text(lines, change.path).rstrip() or f"  {change.owner_before} is {owner or 'gone'} now"
         )

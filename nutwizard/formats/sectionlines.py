@@ -46,6 +46,15 @@ class Item:
         return self.kind in (Kind.VALUE, Kind.FLAG)
 
 
+def by_section(items: Iterable[Item]) -> dict[str | None, list[Item]]:
+    """The lines that set something, by the section they apply to (None: above the first), in their order."""
+    found: dict[str | None, list[Item]] = {}
+    for item in items:
+        if item.sets:
+            found.setdefault(item.section, []).append(item)
+    return found
+
+
 def scan(nodes: Iterable[Node], *, users: bool) -> list[Item]:
     """The active lines with the sections they apply to.
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from nutwizard.formats.lines import Entry, LineStore, Node, Problem
-from nutwizard.formats.sectionlines import Item, Kind, scan
+from nutwizard.formats.sectionlines import Item, Kind, by_section, scan
 from nutwizard.formats.words import WIRE_SAFE, Line, encode_words
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -38,6 +38,7 @@ class SectionFile:
         self._store = store
         self._users = users
         self._scanned: tuple[list[Node], list[Line], list[Item]] = ([], [], [])
+        self._setting: dict[str | None, list[Item]] = {}
 
     @classmethod
     def parse(cls, data: bytes, *, users: bool = False) -> SectionFile:
@@ -211,13 +212,14 @@ class SectionFile:
         nodes, lines = self._store.nodes, self._store.lines()
         if (nodes, lines) != self._scanned[:2]:  # every question asks, and only edits change it
             self._scanned = list(nodes), lines, scan(self._store.active(), users=self._users)
+            self._setting = by_section(self._scanned[2])
         return self._scanned[2]
 
     def _headers(self, name: str) -> list[Node]:
         return [item.node for item in self._scan() if item.kind is Kind.HEADER and item.key == name]
 
     def _items(self, section: str | None, key: str | None = None) -> list[Item]:
-        found = [item for item in self._scan() if item.sets and item.section == section]
+        found = self._setting.get(section, ()) if self._scan() else ()
         return [item for item in found if key is None or item.key == self._fold(key)]
 
     def _fold(self, key: str) -> str:

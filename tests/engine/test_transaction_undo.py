@@ -239,3 +239,13 @@ def test_owner_only(root: str) -> None:
     assert os.stat(root + path).st_mode & 0o7777 == 0o640
     undo(host)
     assert state(root)[path] == before
+
+
+def test_a_refusal_hides_the_passwords_of_the_other_files(tmp_path: Path) -> None:
+    host = OfflineHost(make_tree(tmp_path / "machine"))
+    apply(host, whole_plan(), prove=lambda: ())
+    Path(host.on_disk("/etc/nut/nut.conf")).write_text(f"MODE=netserver\n# {SECRET}-new and {SECRET}-old\n")
+    with pytest.raises(Failed) as caught:
+        undo_plan(host, Store(host), 1)
+    assert "+# ********" in caught.value.text.replace("+ #", "+#")
+    assert SECRET not in caught.value.text
