@@ -89,8 +89,8 @@ def check(args: argparse.Namespace) -> Exit:
 
         _print(as_json.findings(role, findings, practice=host.door is Door.PRACTICE, log=log))
     else:
-        from nutwizard.prompts.logs import log_text
-        from nutwizard.prompts.show import findings_text
+        from nutwizard.wording.logs import log_text
+        from nutwizard.wording.show import findings_text
 
         _print(findings_text(findings))
         _print(f"\n{log_text(log)}")
@@ -134,7 +134,7 @@ def history(args: argparse.Namespace) -> Exit:
 
         _print(as_json.history(records, practice=host.door is Door.PRACTICE))
     else:
-        from nutwizard.prompts.show import history_text
+        from nutwizard.wording.show import history_text
 
         _print(history_text(records, host.now()))
     return Exit.DONE
@@ -164,7 +164,7 @@ def paths(args: argparse.Namespace) -> Exit:
 
         _print(as_json.paths(found, host.now(), practice=host.door is Door.PRACTICE))
     else:
-        from nutwizard.prompts.pathtable import table_text
+        from nutwizard.wording.pathtable import table_text
 
         _print(table_text(found, host.now()))
     return Exit.DONE
@@ -205,7 +205,7 @@ def _plan_text(found: Plan) -> str:
         return NOTHING
     import os
 
-    from nutwizard.prompts.show import plan_text, wants_color
+    from nutwizard.wording.show import plan_text, wants_color
 
     return plan_text(found, color=wants_color(sys.stdout, os.environ))
 
@@ -216,14 +216,14 @@ def _report(args: argparse.Namespace, session: Session, found: Plan, outcome: Ou
 
         _print(as_json.outcome(found, outcome, practice=session.practice, clients=session.clients()))
         return
-    from nutwizard.prompts.show import findings_text
+    from nutwizard.wording.show import findings_text
 
     if outcome.findings:
         _print(findings_text(outcome.findings))
     _say_outcome(args, outcome, found)
     if outcome.code is Exit.DONE:
-        from nutwizard.prompts.layout import lines_of, paint
-        from nutwizard.prompts.review import next_lines
+        from nutwizard.wording.layout import lines_of, paint
+        from nutwizard.wording.screens import next_lines
 
         _print(paint(lines_of(next_lines(session, outcome)), False))
     if session.practice:

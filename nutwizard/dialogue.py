@@ -15,6 +15,7 @@ from nutwizard.engine import aftermath, registry
 from nutwizard.engine.detect import Sources
 from nutwizard.engine.host import Host
 from nutwizard.prompts.asker import Asker, make_asker
+from nutwizard.wording.contract import OtherRole
 
 
 def guided(args: argparse.Namespace) -> Exit:
@@ -42,7 +43,7 @@ def _guided(args: argparse.Namespace, asker: Asker) -> Exit:
         try:
             session = opening.open_session(host, sources, role, save=True, on_battery=args.on_battery)
             return _ended(host, front_end.run(session, asker))
-        except front_end.OtherRole as other:
+        except OtherRole as other:
             args.role = other.role.value
 
 

@@ -13,12 +13,12 @@ from nutwizard.core.facts import Role
 from nutwizard.engine import registry
 
 if TYPE_CHECKING:
-    from nutwizard.prompts.layout import Line
+    from nutwizard.wording.layout import Line
 
 
 def explain(args: argparse.Namespace) -> Exit:
     """Print a page, or the list of pages. Raises UsageError for a topic that there is not."""
-    from nutwizard.prompts import reading
+    from nutwizard.wording import reading
 
     role = _role(args)
     if args.topic is None:
@@ -50,7 +50,7 @@ def _role(args: argparse.Namespace) -> Role:
 
 
 def _print(lines: list[Line]) -> None:
-    from nutwizard.prompts.reading import text_of
+    from nutwizard.wording.reading import text_of
 
     columns = shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else None
     opening.write(sys.stdout, text_of(lines, columns).rstrip("\n"))

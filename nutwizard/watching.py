@@ -54,7 +54,7 @@ def _tell(session: Session, args: argparse.Namespace, known: _Known | None, seen
         at = session.host.now()
         _write(as_json.watched(session.role, seen.values(), at, practice=session.practice))
     elif known is None:
-        from nutwizard.prompts.show import findings_text
+        from nutwizard.wording.show import findings_text
 
         _write(findings_text(seen.values()).rstrip("\n"))
         opening.say(f"Looking every {args.watch:g} s; Ctrl-C ends.")

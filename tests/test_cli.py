@@ -365,7 +365,8 @@ from nutwizard import cli, commands, dialogue, opening
 from nutwizard.core.facts import Role
 from nutwizard.engine import answers_file, detect, machine, registry, saved, session, sources
 from nutwizard.engine import transaction, undo
-from nutwizard.prompts import guided, show
+from nutwizard.prompts import guided
+from nutwizard.wording import show
 registry.steps_of(Role.HOST), registry.asset("upssched-cmd.sh")
 os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
 sys.exit(cli.main(sys.argv[1:]))

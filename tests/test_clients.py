@@ -38,8 +38,8 @@ from nutwizard.engine.outcome import Outcome
 from nutwizard.engine.probe import Prover
 from nutwizard.engine.registry import steps_of
 from nutwizard.engine.wire import outcome_value, read_outcome
-from nutwizard.prompts.host_end import host_lines
-from nutwizard.prompts.layout import Line, Tone, fitted
+from nutwizard.wording.host_end import host_lines
+from nutwizard.wording.layout import Line, Tone, fitted
 from tests.engine.test_nut_client import fake_server, script
 from tests.prompts.fake import FakeSession
 from tests.support.trees import change, make_tree, plan_of
@@ -240,7 +240,7 @@ def last_page(*clients: Client, door: Door = Door.LIVE) -> list[Line]:
 
 
 def test_the_last_page_has_commands_that_can_be_copied(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nutwizard.prompts.host_end.checkout", lambda: "/root/nut wizard")
+    monkeypatch.setattr("nutwizard.wording.host_end.checkout", lambda: "/root/nut wizard")
     lines = last_page(DB)
     commands = [line.text for line in lines if line.tone is Tone.COPY]
     assert commands == [
@@ -255,7 +255,7 @@ def test_the_last_page_has_commands_that_can_be_copied(monkeypatch: pytest.Monke
 
 
 def test_without_a_checkout_only_the_answers_are_copied(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nutwizard.prompts.host_end.checkout", lambda: "")
+    monkeypatch.setattr("nutwizard.wording.host_end.checkout", lambda: "")
     lines = last_page(GENERAL)
     commands = [line.text for line in lines if line.tone is Tone.COPY]
     assert commands[-1] == "ssh -t root@ADDRESS nutwizard apply nutwizard-answers/answers.yaml"

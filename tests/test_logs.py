@@ -26,7 +26,7 @@ from nutwizard.core.logtexts import MOST_ROWS, MOST_TEXT, Kind
 from nutwizard.engine.host import Completed
 from nutwizard.engine.logs import LIMIT, MOST_BYTES, Log, read_log
 from nutwizard.engine.machine import OfflineHost
-from nutwizard.prompts.logs import log_text
+from nutwizard.wording.logs import log_text
 
 FOLDER = Path(__file__).parent / "cases" / "logs"
 CASES = sorted(path.parent.name for path in FOLDER.glob("*/expected.yaml"))

@@ -63,13 +63,16 @@ FLOORS = {
         never=frozenset({"asyncio"}),
         calls=CONSOLE,
     ),
+    "wording": Floor(
+        STANDARD | ours("core", "engine", "wording"), never=MACHINE | {"asyncio"}, calls=CONSOLE | FILES
+    ),
     "prompts": Floor(
-        STANDARD | ours("core", "engine", "prompts") | {"questionary", "prompt_toolkit", "rich"},
+        STANDARD | ours("core", "engine", "wording", "prompts") | {"questionary", "prompt_toolkit", "rich"},
         never=MACHINE,
         calls=FILES,
     ),
     "tui": Floor(
-        STANDARD | ours("core", "engine", "tui") | {"textual", "rich"},
+        STANDARD | ours("core", "engine", "wording", "tui") | {"textual", "rich"},
         never=MACHINE - {"asyncio"},
         calls=CONSOLE | FILES,
     ),
@@ -192,6 +195,8 @@ def test_nobody_goes_by_the_folders_names() -> None:
         ("nutwizard/engine/a.py", "def f():\n    print('done')"),
         ("nutwizard/engine/a.py", "from textual import work"),
         ("nutwizard/engine/deep/a.py", "from nutwizard import cli"),
+        ("nutwizard/wording/a.py", "from nutwizard.prompts import asker"),
+        ("nutwizard/wording/a.py", "print('done')"),
         ("nutwizard/prompts/a.py", "from nutwizard.tui import app"),
         ("nutwizard/prompts/a.py", "import subprocess"),
         ("nutwizard/tui/a.py", "from nutwizard.steps import driver"),

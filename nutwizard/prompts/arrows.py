@@ -16,8 +16,9 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bin
 from nutwizard.core.fields import Choice, FieldKind
 from nutwizard.core.secret import Secret
 from nutwizard.core.shown import safe_text
-from nutwizard.prompts.asker import Back, HelpWanted, Item, Screen
-from nutwizard.prompts.show import wants_color
+from nutwizard.prompts.asker import Back, HelpWanted, Screen
+from nutwizard.wording.item import Item
+from nutwizard.wording.show import wants_color
 
 #: Lists from this length on are searched by typing.
 _LONG = 10

@@ -1,4 +1,4 @@
-"""The guided run: overview, steps, review, apply, result. Nothing is written before a yes at the review."""
+"""The guided run: overview, steps, review, apply, result. Nothing is written before a yes at the screens."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from nutwizard.core.fields import Choice
 from nutwizard.core.plan import NOTHING, FileChange, Plan
 from nutwizard.core.secret import Secret
 from nutwizard.engine import registry
-from nutwizard.prompts import reading, review, show
+from nutwizard.prompts import pages, writing
 from nutwizard.prompts.asker import Asker, Back
-from nutwizard.prompts.contract import GuidedSession
-from nutwizard.prompts.layout import Line, Tone, markdown
+from nutwizard.wording import reading, screens, show
+from nutwizard.wording.contract import GuidedSession, OtherRole
+from nutwizard.wording.layout import Line, Tone, markdown
 
 #: How often a step is asked again because of what is wrong with its answers, before going back is offered.
 TRIES = 3
@@ -38,13 +39,6 @@ class Move(Enum):
     AGAIN = auto()
     BACK = auto()
     QUIT = auto()
-
-
-class OtherRole(Exception):
-    """The person wants to set this machine up in another role."""
-
-    def __init__(self, role: Role) -> None:
-        self.role = role
 
 
 class _Quit(Exception):
@@ -71,15 +65,15 @@ def run(session: GuidedSession, asker: Asker, *, only: tuple[str, ...] = ()) -> 
     except _Quit as left:
         asker.say(NOTHING if left.code is Exit.DONE else "Nothing was written.")
         return left.code
-    return review.write(session, asker, plan)
+    return writing.write(session, asker, plan)
 
 
 def _decide(session: GuidedSession, asker: Asker, only: tuple[str, ...]) -> Plan:
-    """From the overview to a yes at the review. Raises _Quit on every other way out."""
+    """From the overview to a yes at the screens. Raises _Quit on every other way out."""
     steps, at = only, 0 if only else -1
     if session.first and not only:
         title = registry.topics(session.role)["overview"]
-        asker.page([*review.head(session, title), *reading.body_lines("overview", session.role)])
+        asker.page([*screens.head(session, title), *reading.body_lines("overview", session.role)])
     while True:  # every turn waits for the person
         if at < 0:
             steps, at = only or _overview(session, asker), 0
@@ -103,10 +97,10 @@ def _moved(at: int, move: Move, first: int) -> int:
 def _overview(session: GuidedSession, asker: Asker) -> tuple[str, ...]:
     """What was found and what there is to do. The steps that the person wants to be asked."""
     states = {step: session.state(step) for step in session.steps}
-    asker.page(review.overview_lines(session, states))
+    asker.page(screens.overview_lines(session, states))
     settled = all(state == "in place" for state in states.values())
     if settled:
-        asker.page(f"Everything is in place. To prove that it works: {review.command(session, 'check')}")
+        asker.page(f"Everything is in place. To prove that it works: {screens.command(session, 'check')}")
     other = Role.CLIENT if session.role is Role.HOST else Role.HOST
     rows = (
         Choice("continue", "all steps, one after the other"),
@@ -126,7 +120,7 @@ def _overview(session: GuidedSession, asker: Asker) -> tuple[str, ...]:
         if picked == "switch":
             raise OtherRole(other)
         if picked == READ.value:
-            reading.read(session.role, asker)
+            pages.read(session.role, asker)
             continue
         picked = asker.choose("Which step?", (*steps, Choice("back", "to the question before")), todo)
         if picked != "back":
@@ -137,7 +131,7 @@ def _step(session: GuidedSession, asker: Asker, step: str) -> Move:
     """One step: its page, its fields, what it would change."""
     number = f"{session.steps.index(step) + 1} of {len(session.steps)}"
     page = session.page(step)
-    asker.page(review.head(session, f"{number}  {session.title(step)}", session.state(step)))
+    asker.page(screens.head(session, f"{number}  {session.title(step)}", session.state(step)))
     asker.page(markdown(page.intro))
     names = [field.name for field in session.fields(step)]
     if names:
@@ -152,7 +146,7 @@ def _step(session: GuidedSession, asker: Asker, step: str) -> Move:
         asker.page(
             [
                 Line("That does not work:"),
-                *(Line(f"  - {review.problem_text(problem, step)}") for problem in problems),
+                *(Line(f"  - {screens.problem_text(problem, step)}") for problem in problems),
             ]
         )
         own = [problem.field.removeprefix(f"{step}.") for problem in problems]
@@ -249,9 +243,9 @@ def _review(session: GuidedSession, asker: Asker) -> Plan | None:
         _refused(session, asker, error)
         return None
     if plan.empty:
-        asker.page([*review.head(session, "Review"), *show.plan_lines(plan)[1:]])
+        asker.page([*screens.head(session, "Review"), *show.plan_lines(plan)[1:]])
         raise _Quit(Exit.DONE)
-    asker.page(review.review_lines(session, plan))
+    asker.page(screens.review_lines(session, plan))
     rows = (
         Choice("diff", "every changed line"),
         Choice("write", "write the files, restart, prove"),
@@ -276,8 +270,8 @@ def _review(session: GuidedSession, asker: Asker) -> Plan | None:
 
 def _refused(session: GuidedSession, asker: Asker, error: AnswersError) -> None:
     """Answers of steps that were not asked now do not work. Raises _Quit."""
-    lines = [Line(f"  - {review.problem_text(problem)}") for problem in error.problems]
-    asker.page([*review.head(session, "Review", "not yet"), Line("There is no plan yet:"), *lines])
+    lines = [Line(f"  - {screens.problem_text(problem)}") for problem in error.problems]
+    asker.page([*screens.head(session, "Review", "not yet"), Line("There is no plan yet:"), *lines])
     if error.hint:
         asker.page(error.hint)
     if asker.choose("What now?", (BACK, QUIT), "back") == "quit":

@@ -10,8 +10,9 @@ from typing import Any, TextIO
 from nutwizard.core.errors import UsageError
 from nutwizard.core.fields import Choice, FieldKind
 from nutwizard.core.shown import safe_text
-from nutwizard.prompts.asker import Back, HelpWanted, Item, Screen
-from nutwizard.prompts.layout import Line, cells
+from nutwizard.prompts.asker import Back, HelpWanted, Screen
+from nutwizard.wording.item import Item
+from nutwizard.wording.layout import Line, cells
 
 #: Longer lists are shown as one paragraph: numbers would scroll away.
 _NUMBERED = 12

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 from nutwizard.core.answers import Origin, Proposed
 from nutwizard.core.fields import Choice, Field, FieldKind
 from nutwizard.core.shown import safe_text
-from nutwizard.prompts.asker import Back, HelpWanted, Item
-from nutwizard.prompts.layout import Line, Text
+from nutwizard.prompts.asker import Back, HelpWanted
+from nutwizard.wording.item import Item
+from nutwizard.wording.layout import Line, Text
 
 _DONE, _ADD = Choice("done", "go on with these"), Choice("add", "one more")
 _CHANGE, _REMOVE = Choice("change", "one of them"), Choice("remove", "one of them")

@@ -27,8 +27,8 @@ from nutwizard.engine.machine import OfflineHost
 from nutwizard.engine.practice import PracticeHost
 from nutwizard.engine.store import Store
 from nutwizard.engine.transaction import apply
-from nutwizard.prompts.pathtable import table_text
-from nutwizard.prompts.review import result_lines
+from nutwizard.wording.pathtable import table_text
+from nutwizard.wording.screens import result_lines
 from tests.prompts.fake import FakeSession
 from tests.support.trees import NUT, make_tree, whole_plan
 

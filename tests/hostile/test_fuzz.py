@@ -20,7 +20,7 @@ from nutwizard.engine.machine import OfflineHost
 from nutwizard.engine.session import Session
 from nutwizard.engine.sources import MachineSources
 from nutwizard.formats.redact import masked_lines
-from nutwizard.prompts.show import findings_text, plan_text, summary_lines
+from nutwizard.wording.show import findings_text, plan_text, summary_lines
 from tests.hostile.rig import CLIENT_FILES, STOCK, machine
 from tests.hostile.tally import count
 

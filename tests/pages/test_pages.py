@@ -11,7 +11,7 @@ import yaml
 
 from nutwizard.core.facts import Role
 from nutwizard.engine import registry
-from nutwizard.prompts.layout import fitted, markdown
+from nutwizard.wording.layout import fitted, markdown
 
 ROOT = Path(__file__).parents[2]
 TAUGHT = ROOT / "tests" / "cases" / "pages"

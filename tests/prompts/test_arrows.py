@@ -21,7 +21,7 @@ import pytest
 
 from nutwizard.core.fields import FieldKind
 from nutwizard.prompts import arrows
-from nutwizard.prompts.contract import GuidedSession
+from nutwizard.wording.contract import GuidedSession
 from tests.prompts.fake import CANARY
 
 ROOT = Path(__file__).parents[2]

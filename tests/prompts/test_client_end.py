@@ -9,7 +9,7 @@ from nutwizard.core.answers import Origin, Proposed
 from nutwizard.core.facts import Address, Door, Facts, Kind, Lazy, Role
 from nutwizard.core.links import Finding, Link, LinkId, Rights, State
 from nutwizard.core.secret import Secret
-from nutwizard.prompts.client_end import addresses_towards, client_lines
+from nutwizard.wording.client_end import addresses_towards, client_lines
 from tests.prompts.fake import CANARY, PROPOSALS, FakeSession
 
 HERE = (

@@ -14,9 +14,9 @@ from nutwizard.core.plan import NOTHING, FileChange
 from nutwizard.core.secret import Secret
 from nutwizard.core.text import FileText
 from nutwizard.prompts.guided import TRIES, run
-from nutwizard.prompts.layout import Text
 from nutwizard.prompts.plain import PlainAsker
-from nutwizard.prompts.review import write
+from nutwizard.prompts.writing import write
+from nutwizard.wording.layout import Text
 from tests.prompts.fake import CANARY, FakeOutcome, FakeSession
 
 #: Enter for every field and menu of the three steps.

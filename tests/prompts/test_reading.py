@@ -10,9 +10,9 @@ from nutwizard.core.errors import Exit
 from nutwizard.core.facts import Role
 from nutwizard.engine import registry
 from nutwizard.prompts.guided import run
-from nutwizard.prompts.layout import Line, Tone
 from nutwizard.prompts.plain import PlainAsker
-from nutwizard.prompts.reading import text_of
+from nutwizard.wording.layout import Line, Tone
+from nutwizard.wording.reading import text_of
 from tests.prompts.fake import FakeSession
 
 

@@ -14,8 +14,8 @@ from nutwizard.core.facts import Owner, Role
 from nutwizard.core.links import State
 from nutwizard.core.plan import NOTHING, FileChange, Plan
 from nutwizard.core.text import FileText
-from nutwizard.prompts import show
-from nutwizard.prompts.layout import Line, Tone, cells, markdown, rows, wrapped
+from nutwizard.wording import show
+from nutwizard.wording.layout import Line, Tone, cells, markdown, rows, wrapped
 from tests.prompts.fake import CANARY, FakeSession, finding
 
 
@@ -170,7 +170,7 @@ def test_when_there_is_colour(stream: io.StringIO, environ: dict[str, str], colo
 
 def test_the_commands_that_never_ask_load_no_prompts() -> None:
     program = (
-        "import sys, nutwizard.prompts.show, nutwizard.prompts.guided, nutwizard.prompts.asker\n"
+        "import sys, nutwizard.wording.show, nutwizard.prompts.guided, nutwizard.prompts.asker\n"
         "print(sorted({'questionary', 'prompt_toolkit', 'textual', 'asyncio', 'yaml'} & set(sys.modules)))\n"
     )
     ran = subprocess.run(

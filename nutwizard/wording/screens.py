@@ -1,4 +1,4 @@
-"""The screens of the guided run as text, and its end: write, prove, tell what comes next."""
+"""The screens of the guided run as lines: overview, review, result, what comes next."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from nutwizard.core.secret import Secret
 from nutwizard.core.site import NUT_PORT
 from nutwizard.engine.listing.logs import log_commands
 from nutwizard.engine.outcome import Outcome
-from nutwizard.prompts import show
-from nutwizard.prompts.asker import Asker
-from nutwizard.prompts.client_end import client_lines
-from nutwizard.prompts.contract import GuidedSession
-from nutwizard.prompts.host_end import host_lines
-from nutwizard.prompts.layout import WIDEST, Line, Tone
+from nutwizard.wording import show
+from nutwizard.wording.client_end import client_lines
+from nutwizard.wording.contract import GuidedSession
+from nutwizard.wording.host_end import host_lines
+from nutwizard.wording.layout import WIDEST, Line, Tone
 
 _WIDTH = 75
 _RULE = Line("-" * _WIDTH, Tone.TITLE)
@@ -103,18 +102,6 @@ def problem_text(problem: Problem, step: str = "") -> str:
     return ": ".join(
         filter(None, (problem.place, "" if problem.text.startswith(field) else field, problem.text))
     )
-
-
-def write(session: GuidedSession, asker: Asker, plan: Plan) -> Exit:
-    """Apply and tell how it went. Ctrl-C is the transaction's now; afterwards it only ends the reading."""
-    asker.say(head(session, "Writing"))
-    outcome = session.apply(asker.say)
-    tell = asker.say if outcome.signals else asker.page  # who was asked to end does not wait for Enter
-    try:
-        tell(result_lines(session, outcome, plan))
-    except KeyboardInterrupt:
-        asker.say(f"\n{outcome.text}")
-    return outcome.code
 
 
 def result_lines(session: GuidedSession, outcome: Outcome, plan: Plan) -> list[Line]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from nutwizard.core.logtexts import WINDOW
-from nutwizard.prompts.layout import Line, lines_of, paint
+from nutwizard.wording.layout import Line, lines_of, paint
 
 if TYPE_CHECKING:
     from nutwizard.core.logtexts import Row

@@ -1,14 +1,10 @@
-"""The pages to read: the list, one as lines for a terminal or a pipe, and the menu of the guided run."""
+"""The pages to read: the list, and one as lines for a terminal, a screen or a pipe."""
 
 from __future__ import annotations
 
 from nutwizard.core.facts import Role
-from nutwizard.core.fields import Choice
 from nutwizard.engine import registry
-from nutwizard.prompts.asker import Asker
-from nutwizard.prompts.layout import Line, Text, Tone, fitted, lines_of, markdown
-
-_BACK = Choice("back", "to the question before")
+from nutwizard.wording.layout import Line, Text, Tone, fitted, lines_of, markdown
 
 
 def topic_lines(name: str, role: Role) -> list[Line]:
@@ -42,18 +38,6 @@ def text_of(text: Text, columns: int | None) -> str:
     """The lines as one text: within a terminal of so many columns; None (a pipe): code is never cut."""
     wide = columns or max((len(line.text) for line in lines_of(text)), default=1)
     return "".join(f"{part.text}\n" for line in lines_of(text) for part in fitted(line, wide))
-
-
-def read(role: Role, asker: Asker) -> None:
-    """Let the person pick pages until that is enough."""
-    rows = (*(Choice(name, title) for name, title in registry.topics(role).items()), _BACK)
-    picked = rows[0].value
-    while True:  # every turn waits for the person
-        picked = asker.choose("Which page?", rows, picked)
-        if picked == _BACK.value:
-            return
-        asker.page([Line(), *topic_lines(picked, role), Line()])
-        picked = _BACK.value
 
 
 def _part(name: str, text: str) -> list[Line]:

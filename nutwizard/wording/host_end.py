@@ -8,8 +8,8 @@ from nutwizard.core.clients import GENERAL, few, folder_of
 from nutwizard.core.facts import Door
 from nutwizard.core.site import Client
 from nutwizard.engine.handover import ADDRESS, checkout, commands
-from nutwizard.prompts.contract import GuidedSession
-from nutwizard.prompts.layout import Line, Tone
+from nutwizard.wording.contract import GuidedSession
+from nutwizard.wording.layout import Line, Tone
 
 #: So many clients get their commands in full; the others differ in folder and address alone.
 _MOST = 3

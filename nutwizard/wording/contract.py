@@ -1,4 +1,4 @@
-"""What the dialogue needs of a session; `nutwizard.engine.session.Session` offers it."""
+"""What a front end needs of a session (`nutwizard.engine.session.Session`), and what it tells its caller."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ from nutwizard.core.plan import FileChange, Plan
 from nutwizard.core.site import Client
 from nutwizard.engine.host import Host
 from nutwizard.engine.outcome import Outcome
+
+
+class OtherRole(Exception):
+    """The person wants to set this machine up in another role."""
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
 
 
 class GuidedSession(Protocol):

@@ -14,8 +14,8 @@ from nutwizard.core.secret import Secret
 from nutwizard.core.server import PRIMARY_WORDS
 from nutwizard.core.site import NUT_PORT
 from nutwizard.engine.health import states
-from nutwizard.prompts.contract import GuidedSession
-from nutwizard.prompts.layout import Line, Tone
+from nutwizard.wording.contract import GuidedSession
+from nutwizard.wording.layout import Line, Tone
 
 #: What has to be proven for a client to be looked after by its server.
 _NEEDED = (LinkId.FIREWALL, LinkId.UPSD, LinkId.UPS, LinkId.LOGIN, LinkId.UPSMON)

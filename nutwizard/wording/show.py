@@ -9,7 +9,7 @@ from typing import Protocol, TextIO
 from nutwizard.core import shown
 from nutwizard.core.links import Finding, State
 from nutwizard.core.plan import NOTHING, FileChange, Plan
-from nutwizard.prompts.layout import Line, Tone, lines_of, paint
+from nutwizard.wording.layout import Line, Tone, lines_of, paint
 
 #: What needs the person first.
 _ORDER = (State.BROKEN, State.WAITING, State.UNKNOWN, State.PROVEN, State.NOT_APPLICABLE)

@@ -8,8 +8,8 @@ from itertools import groupby
 from nutwizard.core.shown import safe_text
 from nutwizard.engine.listing.listed import PathList
 from nutwizard.engine.listing.rows import Group, PathRow
-from nutwizard.prompts.layout import WIDEST, Line, Tone, cells, fitted, paint
-from nutwizard.prompts.show import age
+from nutwizard.wording.layout import WIDEST, Line, Tone, cells, fitted, paint
+from nutwizard.wording.show import age
 
 _TITLES = {
     Group.CONFIG: "NUT's configuration",

@@ -1,0 +1,21 @@
+"""The end of the guided run: write, prove, tell what comes next."""
+
+from __future__ import annotations
+
+from nutwizard.core.errors import Exit
+from nutwizard.core.plan import Plan
+from nutwizard.prompts.asker import Asker
+from nutwizard.wording.contract import GuidedSession
+from nutwizard.wording.screens import head, result_lines
+
+
+def write(session: GuidedSession, asker: Asker, plan: Plan) -> Exit:
+    """Apply and tell how it went. Ctrl-C is the transaction's now; afterwards it only ends the reading."""
+    asker.say(head(session, "Writing"))
+    outcome = session.apply(asker.say)
+    tell = asker.say if outcome.signals else asker.page  # who was asked to end does not wait for Enter
+    try:
+        tell(result_lines(session, outcome, plan))
+    except KeyboardInterrupt:
+        asker.say(f"\n{outcome.text}")
+    return outcome.code
