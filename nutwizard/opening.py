@@ -136,8 +136,9 @@ def open_session(
 ) -> Session:
     """A session on this host, with the answers of an earlier run as far as they are of this role.
 
-    `asked`: whether answers matter at all; a command that only looks does without the saved ones.
-    `on_battery`: it also writes during an outage.
+    `save`: the answers become the saved ones; what is typed is kept until then. `asked`: whether answers
+    matter at all; a command that only looks does without the saved ones. `on_battery`: it also writes during
+    an outage.
     """
     from nutwizard.engine.saved import read_saved
     from nutwizard.engine.session import Session
@@ -145,8 +146,15 @@ def open_session(
     if host.door is Door.LIVE and not host.may_write():
         raise NeedsRoot("NUT's files can be read by root only.")
     saved = read_saved(host, {each: registry.steps_of(each) for each in Role}, role) if asked else None
+    resume = None
+    if save and host.may_write():
+        from nutwizard.engine.resume import Resume
+
+        resume = Resume(host)
     session = Session(
-        host, sources, role, named=named, saved=saved, save=save, only=only, on_battery=on_battery
-    )
+        host, sources, role,
+        named=named, saved=saved, save=save, only=only, on_battery=on_battery, resume=resume,
+    )  # fmt: skip
     session.require_nut()
+    session.drop_written()
     return session

@@ -13,10 +13,12 @@ from nutwizard.core.facts import Role
 class Origin(StrEnum):
     """Where a value comes from. Of several sources the first in this order wins.
 
-    YOURS is proposed for what a person wrote: no answers file overwrites it, only who is asked gives it up.
+    RESUMED was typed in a run before this one that did not come to its end. YOURS is proposed for what a
+    person wrote: no answers file overwrites it, only who is asked gives it up.
     """
 
     TYPED = "typed"
+    RESUMED = "kept from before"
     YOURS = "a file of your own"
     NAMED = "answers file"
     CURRENT = "current configuration"

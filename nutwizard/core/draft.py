@@ -31,6 +31,9 @@ NUT_OWNER = Owner("root", "nut", 0o640)
 #: For passwords and what belongs to them.
 PRIVATE = Owner("root", "root", 0o600)
 
+#: Bytes before and after; None where there is no file.
+Part = tuple[bytes | None, bytes | None]
+
 
 class Document(Protocol):
     """A parsed file that can be written back."""
@@ -40,7 +43,10 @@ class Document(Protocol):
 
 @dataclass
 class _Entry:
-    """One file of the draft: its document, the wanted owner, and which steps changed it and why."""
+    """One file of the draft: its document, the wanted owner, and which steps changed it and why.
+
+    `parts`: by step the bytes before and after its own edit.
+    """
 
     fact: FileFact
     document: Document | None = None
@@ -48,6 +54,7 @@ class _Entry:
     owner: Owner | None = None
     why: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
+    parts: dict[str, Part] = field(default_factory=dict)
     removed: bool = False
 
     @property
@@ -166,11 +173,18 @@ class Draft:
         entry = self._entries.get(path)
         return entry is not None and _change(path, entry) is not None
 
+    def part(self, path: str, step: str) -> Part:
+        """The bytes of a file before and after this step's own edit (None: no file); equal without one."""
+        entry = self._entries.get(path)
+        return entry.parts.get(step, (None, None)) if entry is not None else (None, None)
+
     def settle(self) -> None:
         """Credit the step that just edited with the files that it changed."""
         for entry in self._entries.values():
             now = entry.after
             if now != entry.bytes_seen:
+                first, _ = entry.parts.get(self.step, (entry.bytes_seen, now))
+                entry.parts[self.step] = (first, now)
                 entry.bytes_seen = now
                 self._credit(entry)
 

@@ -23,6 +23,12 @@ MONITOR_PASSWORD = f"{OWN}/monitor.password"
 CLIENTS_LIST = f"{OWN}/clients.list"
 CLIENTS = f"{OWN}/clients"
 STATE = "/var/lib/nutwizard"
+#: What was typed and is not written yet: the answers, a password file for each secret, and the place.
+RESUME = f"{STATE}/resume"
+RESUMED_ANSWERS = f"{RESUME}/answers.yaml"
+RESUMED_PLACE = f"{RESUME}/place"
+#: What comes next, as the last run said.
+NEXT = f"{STATE}/next.txt"
 
 #: The two names under which the guide's reader keeps the state before a change, in the order of our choice.
 COPIES = (".orig", ".bkp")

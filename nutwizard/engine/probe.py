@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from nutwizard.core import paths
@@ -59,7 +59,12 @@ class Prover:
 
     def prove(self, links: Iterable[Link]) -> tuple[Finding, ...]:
         """What was found of every link; one link may give several findings, each with its own id."""
-        return tuple(finding for link in links for finding in self._probe(link))
+        return tuple(self.findings(links))
+
+    def findings(self, links: Iterable[Link]) -> Iterator[Finding]:
+        """The same, each as soon as it is known."""
+        for link in links:
+            yield from self._probe(link)
 
     def _probe(self, link: Link) -> Iterable[Finding]:
         target = link.target
@@ -147,14 +152,7 @@ class Prover:
 
     def _reachable(self, link: Link, target: Reachable) -> Iterable[Finding]:
         """Name, TCP, protocol, UPS, data: the first that fails is broken, the rest unknown."""
-        where = _where(target.server)
-        links = {
-            LinkId.FIREWALL: f"way to {where}",
-            LinkId.UPSD: f"NUT server on {where}",
-            LinkId.UPS: f"UPS {target.ups} there",
-            LinkId.DRIVER: "fresh data",
-        }
-        stages = {id_: replace(link, id=id_, subject=subject) for id_, subject in links.items()}
+        stages = {stage.id: stage for stage in stages_of(link)}
         done: list[Finding] = []
         names: dict[str, str] = {}
         try:
@@ -167,7 +165,7 @@ class Prover:
                 status = client.get_var(target.ups, "ups.status")
                 done.append(_data(stages[LinkId.DRIVER], status, values))
         except _Unreached:
-            return [Finding(link, State.UNKNOWN, f"not asked: {where} is not reached")]
+            return [Finding(link, State.UNKNOWN, f"not asked: {_where(target.server)} is not reached")]
         except (DriverNotConnected, DataStale) as error:
             if len(done) == 2:
                 done.append(Finding(stages[LinkId.UPS], State.PROVEN, names.get(target.ups, "") or "known"))
@@ -247,6 +245,21 @@ class Prover:
             with self._open(server) as client:
                 self._there[server, ups] = tuple(dict.fromkeys(client.clients(ups)))
         return self._there[server, ups]
+
+
+def stages_of(link: Link) -> tuple[Link, ...]:
+    """The links that a probe of this one tells of, in their order: the way to a server has several."""
+    target = link.target
+    if not isinstance(target, Reachable):
+        return (link,)
+    where = _where(target.server)
+    subjects = {
+        LinkId.FIREWALL: f"way to {where}",
+        LinkId.UPSD: f"NUT server on {where}",
+        LinkId.UPS: f"UPS {target.ups} there",
+        LinkId.DRIVER: "fresh data",
+    }
+    return tuple(replace(link, id=id_, subject=subject) for id_, subject in subjects.items())
 
 
 def _data(link: Link, status: str, values: Mapping[str, str]) -> Finding:

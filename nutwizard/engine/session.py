@@ -10,40 +10,36 @@ from typing import TYPE_CHECKING, Any
 from nutwizard.core import paths
 from nutwizard.core.answers import AnswersSet, Given, Origin, Proposed
 from nutwizard.core.clients import answers_file, folders_for
-from nutwizard.core.errors import AnswersError, Problem, UsageError
+from nutwizard.core.errors import AnswersError, Exit, Problem
 from nutwizard.core.facts import Door, Role
-from nutwizard.core.fields import Choice, Field, fields_of
+from nutwizard.core.fields import Choice, Field
 from nutwizard.core.page import Page
 from nutwizard.core.plan import FileChange, Plan
 from nutwizard.core.secret import Secret
 from nutwizard.core.site import Client
 from nutwizard.core.step import View
-from nutwizard.engine import registry
-from nutwizard.engine.carry import carry_out, facts_for, prove
+from nutwizard.engine import carry, registry
 from nutwizard.engine.detect import Sources
-from nutwizard.engine.files import PRIVATE
 from nutwizard.engine.found import found_here
 from nutwizard.engine.host import Host
 from nutwizard.engine.planner import Planner, Walk
-from nutwizard.engine.saved import PasswordFiles, answers_text
+from nutwizard.engine.saved import PasswordFiles, draw, put_answers, secrets_of
+from nutwizard.engine.typed import Answered, Typed
 from nutwizard.formats.safe import safe_text
 
 if TYPE_CHECKING:
-    from nutwizard.core.links import Finding
+    from nutwizard.core.links import Finding, Link
+    from nutwizard.core.standing import Standing
     from nutwizard.engine.outcome import Outcome
-
-#: Characters that survive NUT's files and its protocol unquoted; 24 of them are 143 bits.
-ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-PASSWORD_LENGTH = 24
-PACKAGES = {Role.HOST: ("nut-server", "nut-client"), Role.CLIENT: ("nut-client",)}
+    from nutwizard.engine.resume import Resume
 
 
-class Session:
+class Session(Answered):
     """One guided run, one step or one replay.
 
     `named`: answers of a file on the command line; `saved`: those of an earlier run; with `save` the answers
     become part of the plan. `only`: the steps that are asked; of the others those that their answers affect
-    are planned. `on_battery`: an outage stops nothing.
+    are planned. `on_battery`: an outage stops nothing. `resume` keeps what is typed until it is written.
     """
 
     def __init__(
@@ -57,6 +53,7 @@ class Session:
         save: bool = False,
         only: Collection[str] = (),
         on_battery: bool = False,
+        resume: Resume | None = None,
     ) -> None:
         self.host = host
         self.role = role
@@ -66,9 +63,10 @@ class Session:
         self._named_path = named.path if named is not None else ""
         self._guide = {step.name: step for step in registry.steps_of(role)}
         self.steps = tuple(self._guide)
-        self.facts = facts_for(host, sources, role)
+        self.facts = carry.facts_for(host, sources, role)
+        self._saved = saved
         self._given = [source for source in (named, saved) if source is not None]
-        self._typed: dict[str, dict[str, Given]] = {}
+        self._typed = Typed(role, tuple(self._guide.values()), resume, named)
         self._drawn: dict[str, dict[str, Given]] = {}
         self._planner = Planner(tuple(self._guide.values()), self.facts, role, registry.asset)
 
@@ -94,22 +92,15 @@ class Session:
 
     def require_nut(self) -> None:
         """Raises UsageError with the packages for this role when NUT or its user is missing."""
-        nut = self.facts.nut
-        wanted = PACKAGES[self.role]
-        missing = [name for name in wanted if nut.known_from == "dpkg" and name not in nut.packages]
-        if nut.version and nut.user and nut.group and not missing:
-            return
-        lacks = "NUT is not installed" if not nut.version else f"{', '.join(missing)} is not installed"
-        if nut.version and not missing:
-            lacks = "the user and group nut are missing"
-        again = "" if missing or not nut.version else "--reinstall "
-        raise UsageError(
-            f"{lacks} on {self.host.label}: a {self.role.value} needs {' and '.join(wanted)}.",
-            f"Install it and come back: apt-get install {again}{' '.join(missing or wanted)}",
-        )
+        carry.require_nut(self.host.label, self.facts, self.role)
+
+    @property
+    def guide(self) -> tuple[tuple[str, str], ...]:
+        """Name and title of every step in order, those of the other role too."""
+        return tuple((step.name, step.title) for step in registry.all_steps())
 
     def title(self, step: str) -> str:
-        return self._guide[step].title
+        return dict(self.guide)[step]
 
     def page(self, step: str) -> Page:
         return registry.page_of(step, self.role)
@@ -122,11 +113,12 @@ class Session:
         ]
 
     def state(self, step: str) -> str:
-        """ "in place" when the step would change nothing with the answers so far, else "to do"."""
-        walk = self._walk
-        if step not in walk.answers:
-            return "to do"
-        return "to do" if self._touched_by(step, walk) else "in place"
+        """As `standing`, the state alone."""
+        return self.standing(step).state
+
+    def standing(self, step: str) -> Standing:
+        """Whether the machine is as this step's answers so far say. Any step of the guide."""
+        return self._standings[step]
 
     def fields(self, step: str) -> tuple[Field, ...]:
         return self._planner.fields(self._guide[step], self._view(step))
@@ -137,7 +129,7 @@ class Session:
 
     def proposals(self, step: str, given: Mapping[str, Any] | None = None) -> Mapping[str, Proposed]:
         """The winning value of each field; `given` are values typed in this step so far."""
-        sources = [self._dialogue(), *self._given]
+        sources = [AnswersSet(self.role, "", self._typed.counting), *self._given]
         if given:
             typed = {name: Given(value, Origin.TYPED) for name, value in given.items()}
             sources.insert(0, AnswersSet(self.role, "", {step: typed}))
@@ -150,21 +142,27 @@ class Session:
         return {name: replace(change, beside=self.facts.texts) for name, change in found.items()}
 
     def answer(self, step: str, values: Mapping[str, Any]) -> tuple[Problem, ...]:
-        """Take typed values for a step; a problem means that they are not kept."""
-        before = self._typed.get(step)
-        self._typed[step] = {
-            name: Given(value, Origin.TYPED)
-            for name, value in values.items()
-            if not (isinstance(value, Secret) and value.pending)
-        }
+        """Take typed values for a step; a problem means that they do not count, and those before them do."""
+        before = self._typed.take(step, values)
         self._forget()
-        found = tuple(p for p in self._walk.problems if p.field.partition(".")[0] == step)
+        outside = bool(self.only) and step not in self.only
+        walk = self._walked(self.only | {step}) if outside else self._walk
+        found = tuple(p for p in walk.problems if p.field.partition(".")[0] == step)
         if found:
-            del self._typed[step]
-            if before is not None:
-                self._typed[step] = before
+            self._typed.refuse(step, before)
             self._forget()
+        self._typed.keep()
         return found
+
+    def draw(self, step: str, field: str) -> Secret:
+        """A fresh password for this field."""
+        return draw({each.name: each.spec.kept_in for each in self.fields(step)}[field])
+
+    def drop_written(self) -> None:
+        """Forget resumed answers that are in place: a run wrote them and was ended before it could do so."""
+        walk = self._walk
+        if self._save and self.resumed and not walk.problems and self._whole().draft.plan().empty:
+            self._typed.written(self.only or self.steps)
 
     def step_changes(self, step: str) -> list[FileChange]:
         """The files that change so far in which this step has a hand."""
@@ -195,16 +193,35 @@ class Session:
             refuse(self.host, self.plan(), insist=self._on_battery)
         with PasswordFiles(drawn) as files:
             plan, command = self.plan(), self._command()
-            outcome = carry_out(
+            outcome = carry.carry_out(
                 self.host, self.facts, plan, report=report, command=command, on_battery=self._on_battery
             )
             files.keep = outcome.code == 0
+        if outcome.code in (Exit.DONE, Exit.BROKEN):
+            self._typed.written(self.only or self.steps)
         told = [f"a generated password lies in {safe_text(secret.file)}" for secret in drawn]
         return replace(outcome, notes=(*told, *outcome.notes)) if files.keep else outcome
 
-    def prove(self, *, quick: bool = False) -> tuple[Finding, ...]:
-        """The links of every step, on the files as they are now. `quick`: only who is logged in."""
-        return prove(self.host, self.facts, self.role, quick=quick)
+    def prove(
+        self, *, quick: bool = False, told: Callable[[Finding], None] | None = None
+    ) -> tuple[Finding, ...]:
+        """The links of every step, on the files as they are now. `quick`: only who is logged in.
+
+        `told` gets each finding as soon as it is known.
+        """
+        return carry.prove(self.host, self.facts, self.role, quick=quick, told=told)
+
+    def watch_links(self) -> tuple[Link, ...]:
+        """The links that `prove` would tell of, in its order, from the files as they are now."""
+        return carry.watched(self.host, self.facts, self.role)
+
+    def values(self) -> tuple[str, Mapping[str, str]]:
+        """(which UPS, its variables now, safe to show), or (why there are none, {}). Waits up to 4 s."""
+        return carry.values_now(self.host, self.facts, self.role)
+
+    def leave_next(self, text: str) -> str:
+        """Write down what comes next, for later; the path, "" when it cannot be written."""
+        return carry.leave_next(self.host, text)
 
     def clients(self) -> tuple[Client, ...]:
         """The clients whose folder lies here now; a general one where none is named."""
@@ -215,21 +232,39 @@ class Session:
     def _command(self) -> str:
         return f"step {' '.join(sorted(self.only))}" if self.only else "guided run" if self._save else "apply"
 
-    def _dialogue(self) -> AnswersSet:
-        return AnswersSet(self.role, "", self._typed)
-
     def _forget(self) -> None:
-        self.__dict__.pop("_walk", None)
+        for name in ("_walk", "_standings"):
+            self.__dict__.pop(name, None)
 
     @cached_property
     def _walk(self) -> Walk:
-        given = [AnswersSet(self.role, "", self._drawn), *self._given]
-        sources = [self._dialogue(), *given]
-        if not self.only:
+        asked = self.only or frozenset(self.steps)
+        walk = self._walked(self.only)
+        while self._typed.set_aside(asked & walk.views.keys(), asked & _wrong(walk)):
+            walk = self._walked(self.only)
+        return walk
+
+    def _walked(self, only: frozenset[str]) -> Walk:
+        """A walk that plans these steps and those that they affect; without any, all."""
+        sources = self._sources(only)
+        if not only:
             return self._planner.walk(sources)
-        before = self._planner.walk(given, edited=())
+        before = self._planner.walk(sources[1:], edited=())
         after = self._planner.walk(sources, edited=())
-        return self._planner.walk(sources, edited=self._planner.affected(self.only, before, after))
+        return self._planner.walk(sources, edited=self._planner.affected(only, before, after))
+
+    def _sources(self, only: frozenset[str]) -> list[AnswersSet]:
+        """What is given, what was typed first: for the steps in `only`, since no other is asked."""
+        typed = {step: given for step, given in self._typed.counting.items() if not only or step in only}
+        return [AnswersSet(self.role, "", typed), AnswersSet(self.role, "", self._drawn), *self._given]
+
+    @cached_property
+    def _standings(self) -> Mapping[str, Standing]:
+        from nutwizard.engine.standings import all_standings
+
+        whole = self._planner.walk(self._sources(self.only)) if self.only else self._walk
+        typed = [step for step, given in self._typed.counting.items() if given]
+        return all_standings(self._walk, whole, self._saved, typed, self.only)
 
     def _view(self, step: str = "") -> View:
         """What the step sees; where the walk has not come so far, what the first step sees."""
@@ -240,51 +275,22 @@ class Session:
         walk = self._walk
         if walk.problems:
             raise AnswersError(walk.problems)
-        self._write_answers(walk)
+        put_answers(walk, self._guide, self._drawn, save=self._save)
         return walk
-
-    def _write_answers(self, walk: Walk) -> None:
-        """The saved answers, and the secrets in files of their own, as part of the same plan."""
-        walk.draft.step = "answers"
-        for step, name, home, secret in self._secrets(walk):
-            new = secret.pending or name in self._drawn.get(step, {})
-            if self._save or (new and secret.file == home):
-                walk.draft.replace(home, f"{secret.reveal()}\n".encode())
-                walk.draft.own(home, PRIVATE)
-        if self._save:
-            text = answers_text(self.role, tuple(self._guide.values()), walk.answers, paths.OWN)
-            walk.draft.replace(paths.SAVED_ANSWERS, text.encode())
-            walk.draft.own(paths.SAVED_ANSWERS, PRIVATE)
-
-    def _secrets(self, walk: Walk) -> list[tuple[str, str, str, Secret]]:
-        """(step, field, the file it belongs in, value) of every secret that the plan needs.
-
-        One that is still to be drawn is not needed where its step writes nothing.
-        """
-        return [
-            (step, found.name, found.spec.kept_in, secret)
-            for step, decided in walk.decided.items()
-            for found in fields_of(self._guide[step].answers_type(self.role))
-            if isinstance(secret := decided[found.name].value, Secret)
-            and (step in walk.edited or not secret.pending)
-        ]
 
     def _draw(self) -> list[Secret]:
         """Replace each pending secret by a drawn one; those kept beside a named answers file are returned."""
-        from secrets import choice
-
         outside = []
-        for step, name, home, secret in self._secrets(self._whole()):
+        for step, name, home, secret in secrets_of(self._whole(), self._guide):
             if secret.pending:
-                drawn = Secret("".join(choice(ALPHABET) for _ in range(PASSWORD_LENGTH)), secret.file)
+                drawn = draw(secret.file)
                 self._drawn.setdefault(step, {})[name] = Given(drawn, Origin.TYPED)
                 if secret.file != home:
                     outside.append(drawn)
         self._forget()
         return outside
 
-    def _touched_by(self, step: str, walk: Walk) -> bool:
-        plan = walk.draft.plan()
-        return any(step in change.steps for change in plan.files) or any(
-            step in act.steps for act in plan.acts
-        )
+
+def _wrong(walk: Walk) -> set[str]:
+    """The steps that have a problem."""
+    return {problem.field.partition(".")[0] for problem in walk.problems}

@@ -16,7 +16,8 @@ from nutwizard.core.facts import Role
 from nutwizard.core.secret import Secret
 from nutwizard.engine.machine import OfflineHost
 from nutwizard.engine.nut_client import Limits, open_client
-from nutwizard.engine.session import ALPHABET, PASSWORD_LENGTH, Session
+from nutwizard.engine.saved import ALPHABET, PASSWORD_LENGTH
+from nutwizard.engine.session import Session
 from nutwizard.engine.sources import MachineSources
 from tests.engine.test_nut_client import dial
 from tests.hostile.rig import CLIENT_FILES, STOCK, machine
