@@ -112,7 +112,8 @@ def _options(to: argparse.ArgumentParser, *, after: bool) -> None:
         help="instead of the role found",
     )
     for name, text in (
-        ("--plain", "prompts as plain lines, for simple terminals and screen readers"),
+        ("--plain", "prompts one after the other instead of screens; over a pipe line by line"),
+        ("--mouse", "the screens take the mouse; without it the terminal selects text as ever"),
         ("--practice", "a practice machine: nothing outside its folder is touched, nothing is protected"),
         ("--json", "plan, apply, check, history, paths: results as JSON"),
         ("--on-battery", "guided run, step, apply, undo, recover: also during an outage of the mains"),

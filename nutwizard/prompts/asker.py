@@ -127,9 +127,9 @@ def wants_plain(environ: Mapping[str, str], stdin: TextIO, stdout: TextIO) -> bo
     return asked or environ.get("TERM", "dumb") in ("", "dumb") or not (stdin.isatty() and stdout.isatty())
 
 
-def make_asker(plain: bool, environ: Mapping[str, str], stdin: TextIO, stdout: TextIO) -> Asker:
+def make_asker(environ: Mapping[str, str], stdin: TextIO, stdout: TextIO) -> Asker:
     """The asker for this terminal. questionary is imported only when it is the one that asks."""
-    if plain or wants_plain(environ, stdin, stdout):
+    if wants_plain(environ, stdin, stdout):
         from nutwizard.prompts.plain import PlainAsker
 
         return PlainAsker(stdin, stdout)

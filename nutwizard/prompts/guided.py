@@ -202,7 +202,7 @@ def _changes(session: GuidedSession, asker: Asker, step: str) -> Move:
     lines = [line for change in changes for line in show.change_lines(change)]
     rows = [Choice("next", "go on"), Choice("again", "this step once more"), BACK, QUIT]
     if not lines:
-        acts = _acts(session, step)
+        acts = screens.acts_of(session, step)
         asker.page([Line(), Line("This step would do:" if acts else "This step changes nothing."), *acts])
         if session.fields(step):
             return Move.NEXT
@@ -215,15 +215,6 @@ def _changes(session: GuidedSession, asker: Asker, step: str) -> Move:
         if picked != "diff":
             return {"next": Move.NEXT, "again": Move.AGAIN, "back": Move.BACK}.get(picked, Move.QUIT)
         asker.page(lines)
-
-
-def _acts(session: GuidedSession, step: str) -> list[Line]:
-    """What this step does to units, as far as there is a plan."""
-    try:
-        plan = session.plan()
-    except AnswersError:
-        return []
-    return [Line(f"  {act}: {act.why}") for act in plan.acts if step in act.steps]
 
 
 def _glance(changes: Sequence[FileChange], lines: list[Line]) -> list[Line]:

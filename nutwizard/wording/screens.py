@@ -8,7 +8,7 @@ from typing import Any
 
 from nutwizard.core import paths
 from nutwizard.core.clients import reachable
-from nutwizard.core.errors import Exit, Problem
+from nutwizard.core.errors import AnswersError, Exit, Problem
 from nutwizard.core.facts import PRACTICE, Door, Role
 from nutwizard.core.links import State
 from nutwizard.core.plan import Plan
@@ -26,6 +26,11 @@ _WIDTH = 75
 _RULE = Line("-" * _WIDTH, Tone.TITLE)
 #: Values of the UPS that the result shows; `nutwizard check` has them all.
 _VALUES = 6
+#: What the overview says first.
+PROMISE = (
+    "nutwizard asks step by step and shows what each step would change. It writes nothing before you say so"
+    " at the review. Then it writes, restarts what must restart, and proves that it works."
+)
 
 
 def head(session: GuidedSession, left: str, right: str = "") -> list[Line]:
@@ -37,24 +42,25 @@ def head(session: GuidedSession, left: str, right: str = "") -> list[Line]:
 
 def overview_lines(session: GuidedSession, states: Mapping[str, str]) -> list[Line]:
     """What will happen, what was found and how that is known, the steps with their state."""
-    facts = session.facts
-    system = f"Proxmox VE {facts.pve}" if facts.pve else facts.system or facts.kind.words
-    where = " - ".join(filter(None, (facts.hostname, system, session.role.value)))
     found = session.found()
     wide = min(44, max((len(f"{what} {value}") for what, value, _ in found), default=0))
     titles = max(len(session.title(step)) for step in session.steps)
     return [
-        *head(session, "nutwizard", where),
-        Line(
-            "nutwizard asks step by step and shows what each step would change. It writes nothing before you"
-            " say so at the review. Then it writes, restarts what must restart, and proves that it works."
-        ),
+        *head(session, "nutwizard", machine_name(session)),
+        Line(PROMISE),
         Line("Found here"),
         *(_known(f"  {what} {value}", how, wide + 2) for what, value, how in found),
         Line("Steps"),
         *(Line(f"  {n} {session.title(step):<{titles}}  {state}")
           for n, (step, state) in enumerate(states.items(), 1)),
     ]  # fmt: skip
+
+
+def machine_name(session: GuidedSession) -> str:
+    """The machine in a title: name, system, role."""
+    facts = session.facts
+    system = f"Proxmox VE {facts.pve}" if facts.pve else facts.system or facts.kind.words
+    return " - ".join(filter(None, (facts.hostname, system, session.role.value)))
 
 
 def _known(what: str, how: str, wide: int) -> Line:
@@ -65,20 +71,36 @@ def _known(what: str, how: str, wide: int) -> Line:
 
 def review_lines(session: GuidedSession, plan: Plan) -> list[Line]:
     """What would be written, and what cannot be taken back."""
-    files = sum(not change.copy_of for change in plan.files)
-    units = len({act.unit for act in plan.acts})
     saves = any(change.path == paths.SAVED_ANSWERS for change in plan.files)
-    replay = Line(
-        f"  {command(session, f'apply {shlex.quote(_root(session) + paths.SAVED_ANSWERS)}')}", Tone.PLAIN
-    )
-    counted = f"{files} file{'s' * (files != 1)}, {units} unit{'s' * (units != 1)}"
+    replay = Line(f"  {replay_command(session)}", Tone.PLAIN)
     return [
-        *head(session, "Review", f"{counted} - nothing is written yet"),
+        *head(session, "Review", counted_plan(plan)),
         *show.summary_lines(plan),
         Line(),
         Line(f"Restarts cannot be undone; the files can: {command(session, 'undo')}"),
         *((Line("From then on the same without questions:"), replay) if saves else ()),
     ]
+
+
+def counted_plan(plan: Plan) -> str:
+    """How much it is: "6 files, 3 units - nothing is written yet"."""
+    files = sum(not change.copy_of for change in plan.files)
+    units = len({act.unit for act in plan.acts})
+    return f"{files} file{'s' * (files != 1)}, {units} unit{'s' * (units != 1)} - nothing is written yet"
+
+
+def replay_command(session: GuidedSession) -> str:
+    """The command line that repeats this run from the saved answers."""
+    return command(session, f"apply {shlex.quote(_root(session) + paths.SAVED_ANSWERS)}")
+
+
+def acts_of(session: GuidedSession, step: str) -> list[Line]:
+    """What this step does to units, as far as there is a plan."""
+    try:
+        plan = session.plan()
+    except AnswersError:
+        return []
+    return [Line(f"  {act}: {act.why}") for act in plan.acts if step in act.steps]
 
 
 def command(session: GuidedSession, words: str) -> str:
@@ -107,13 +129,42 @@ def problem_text(problem: Problem, step: str = "") -> str:
 def result_lines(session: GuidedSession, outcome: Outcome, plan: Plan) -> list[Line]:
     """The result, what every link of the chain says, where things are kept, and what to do next."""
     counted = "" if outcome.code is Exit.FAILED else show.counted(outcome.findings)
-    out = [*head(session, "Result", f"links: {counted}" if counted else "")]
-    if outcome.code is Exit.FAILED:
-        out += [Line("It did not work, and was taken back. What happened:"), Line()]
-    out += [Line(outcome.text), *(Line(f"Note: {note}") for note in outcome.notes)]
+    out = [*head(session, "Result", f"links: {counted}" if counted else ""), *told_lines(outcome)]
     if outcome.findings:
         out += [Line(), *([Line("Before it was taken back:")] if outcome.code is Exit.FAILED else [])]
         out += show.finding_lines(outcome.findings, _VALUES)
+    return out + finish_lines(session, outcome, plan)
+
+
+def told_lines(outcome: Outcome) -> list[Line]:
+    """What the transaction says of itself."""
+    failed = [Line("It did not work, and was taken back. What happened:"), Line()]
+    told = [Line(outcome.text), *(Line(f"Note: {note}") for note in outcome.notes)]
+    return [*failed, *told] if outcome.code is Exit.FAILED else told
+
+
+def protected_lines(session: GuidedSession, outcome: Outcome) -> list[Line]:
+    """What is protected now, in words, as far as the links have proven it."""
+    broken = [finding for finding in outcome.findings if finding.state is State.BROKEN]
+    waiting = [finding for finding in outcome.findings if finding.state is State.WAITING]
+    if session.practice:
+        told = "This was practice: nothing is protected. On the real machine the same screens follow."
+    elif broken:
+        told = f"Not protected yet: {broken[0].link.subject}: {broken[0].cause or broken[0].evidence}"
+    elif not outcome.findings:
+        told = "Nothing has been proven here yet."
+    elif session.role is Role.CLIENT:
+        told = "This machine follows its server: when the server's battery is low, it shuts itself down."
+    else:
+        told = "This host serves its UPS: when the battery is low, it tells its clients and shuts down last."
+    came = [Line(f"Waits for: {finding.link.subject}") for finding in waiting]
+    counted = show.counted(outcome.findings)
+    return [Line(told), *([Line(f"Links: {counted}.")] if counted else []), *came]
+
+
+def finish_lines(session: GuidedSession, outcome: Outcome, plan: Plan) -> list[Line]:
+    """Where the answers are saved, what comes next here and on the other side, how to undo."""
+    out = []
     if outcome.code in (Exit.DONE, Exit.BROKEN):
         own = [c.path for c in plan.files if c.path.startswith(paths.OWN + "/") and c.after is not None]
         kept = [path for path in own if not path.startswith((paths.CLIENTS + "/", paths.CLIENTS_LIST))]

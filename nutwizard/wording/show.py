@@ -116,8 +116,12 @@ def findings_text(findings: Iterable[Finding]) -> str:
 
 def finding_lines(findings: Iterable[Finding], most: int | None = None) -> list[Line]:
     """The findings as `findings_text` has them, with at most so many of the values that were read."""
-    ordered = sorted(findings, key=lambda finding: _ORDER.index(finding.state))
-    return [line for finding in ordered for line in _finding(finding, most)]
+    return [line for finding in ordered(findings) for line in _finding(finding, most)]
+
+
+def ordered(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings, what needs the person first."""
+    return sorted(findings, key=lambda finding: _ORDER.index(finding.state))
 
 
 def counted(findings: Iterable[Finding]) -> str:

@@ -167,14 +167,19 @@ class Bench:
 
 
 class Terminal:
-    """A command in a pseudo-terminal of 80x24: wait for a text, then press keys. `raw`: every byte it got."""
+    """A command in a pseudo-terminal of 80x24: wait for a text, then press keys. `raw`: every byte it got.
 
-    def __init__(self, bench: Bench, *words: str, command: Sequence[str] = COMMAND) -> None:
+    `dumb`: one that knows lines alone.
+    """
+
+    def __init__(
+        self, bench: Bench, *words: str, command: Sequence[str] = COMMAND, dumb: bool = False
+    ) -> None:
         self._leader, follower = pty.openpty()
         fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self._child = subprocess.Popen(
             ["setsid", "--ctty", *command, *words], stdin=follower, stdout=follower, stderr=follower,
-            env=bench.environment, cwd=bench.place / "work",
+            env=bench.environment | ({"TERM": "dumb"} if dumb else {}), cwd=bench.place / "work",
         )  # fmt: skip
         os.close(follower)
         self.raw, self._at = b"", 0

@@ -227,7 +227,7 @@ def offline_client(trail: Trail) -> None:
     bench.run(*at, "apply", answers)
     write = {"What now? [diff]": "write", "What now? [write]": "write", "Write this now?": "yes"}
     bench.talk(*at, "--plain", "step", "monitor", replies={"password": C["VM, typed over a pipe"], **write})
-    with Terminal(bench, *at, "--plain", "step", "monitor") as terminal:
+    with Terminal(bench, *at, "step", "monitor", dumb=True) as terminal:
         terminal.drive(
             {
                 "password": f"{C['VM, typed in a terminal']}\r",
@@ -284,7 +284,7 @@ def failing(trail: Trail) -> None:
     for words in (("plan", path), ("plan", path, "--json"), ("check",), ("history", "--json")):
         bench.run(*at, *words, code=None)
     bench.run(*at, "recover", code=None)
-    with Terminal(bench, *at, "--plain", "step", "client_user") as terminal:
+    with Terminal(bench, *at, "step", "client_user", dumb=True) as terminal:
         assert terminal.drive({"password": f"{C['client, typed and refused']}\r\x03"}) == 130
         trail.screens.append(("a plain password that is refused", terminal.raw))
     for debug in ("", "0"):
@@ -320,7 +320,7 @@ def practice_host(trail: Trail) -> None:
         "password": f"{C['client, typed in a terminal']}\r",
         "Write this now?": "y",
     }
-    with Terminal(bench, "--practice") as terminal:
+    with Terminal(bench, "--practice", "--plain") as terminal:
         code = terminal.drive(typed)
         trail.screens.append(("guided run with arrow keys", terminal.raw))
         assert code == 0, terminal.plain()[-3000:]

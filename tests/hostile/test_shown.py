@@ -57,7 +57,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("plain", [True, False], ids=["plain", "arrows"])
 def test_a_guided_run_over_hostile_files(tmp_path: Path, root: Path, plain: bool) -> None:
     bench = Bench(tmp_path / "bench")
-    with Terminal(bench, "--root", str(root), "--role", "host", *(["--plain"] if plain else [])) as terminal:
+    with Terminal(bench, "--root", str(root), "--role", "host", "--plain", dumb=plain) as terminal:
         enter = "" if plain else "\x15"
         typed = {
             "description": f"{enter}APC\r",

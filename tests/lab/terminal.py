@@ -27,13 +27,13 @@ _BEFORE_A_FIELD = re.compile(r"> [^(\[]*(?:\([^)]*\)|\[[^\]]*\])?(?: Tab lists)?
 
 
 class Terminal:
-    """A command of nutwizard in a machine, seen through tmux; it ends with the `with` block."""
+    """A command of nutwizard that asks with arrow keys, seen through tmux; it ends with the `with` block."""
 
     def __init__(self, machine: Machine, *words: str) -> None:
         self._folder = TemporaryDirectory(prefix="nutwizard-tmux-")
         self._machine = machine.name
         self.screens: list[str] = []
-        inside = machine.command([*COMMAND, *words], cwd=CHECKOUT, env={"TERM": "screen-256color"})
+        inside = machine.command([*COMMAND, *words, "--plain"], cwd=CHECKOUT, env={"TERM": "screen-256color"})
         # The screen stays, and the code stands on it: tmux itself does not always learn it.
         line = f"{shlex.join(inside)}; echo '{ENDED}'$?; exec sleep {LIFE}"
         self._tmux("new", "-d", "-x", str(COLUMNS), "-y", str(ROWS), line)

@@ -32,7 +32,7 @@ from nutwizard.prompts.asker import make_asker
 from nutwizard.prompts.guided import run
 from tests.prompts.fake import FakeSession
 session = FakeSession(practice=True)
-code = run(session, make_asker(False, os.environ, sys.stdin, sys.stdout))
+code = run(session, make_asker(os.environ, sys.stdin, sys.stdout))
 answers = {**session.answers.get("driver", {}), **session.answers.get("listen", {})}
 secret = session.answers.get("client_user", {}).get("password")
 print("RESULT " + json.dumps([code, session.applied, answers, bool(secret) and len(secret.reveal())]))

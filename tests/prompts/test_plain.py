@@ -176,7 +176,7 @@ def test_which_terminals_get_plain_lines(
     environ: dict[str, str], make: Callable[[], io.StringIO], plainly: bool
 ) -> None:
     assert wants_plain(environ, make(), make()) is plainly
-    assert isinstance(make_asker(True, environ, make(), make()), PlainAsker)
+    assert isinstance(make_asker(environ, make(), make()), PlainAsker) is plainly
 
 
 def test_a_password_is_not_echoed_and_nothing_is_escaped() -> None:
@@ -185,7 +185,7 @@ def test_a_password_is_not_echoed_and_nothing_is_escaped() -> None:
         "import sys\n"
         "from nutwizard.core.fields import Field, FieldKind, Spec\n"
         "from nutwizard.prompts.asker import make_asker\n"
-        "asker = make_asker(True, {}, sys.stdin, sys.stdout)\n"
+        "asker = make_asker({}, sys.stdin, sys.stdout)\n"
         "value = asker.ask(Field('p', Spec(FieldKind.SECRET, 'password')), None, '', ())\n"
         "print(len(value.reveal()), 'questionary' in sys.modules, 'prompt_toolkit' in sys.modules)\n"
     )

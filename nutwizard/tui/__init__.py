@@ -1,0 +1,1 @@
+"""The full-screen front end: screens that show and ask; every decision is the session's."""

@@ -1,0 +1,243 @@
+"""The app: theme, the way from screen to screen, leaving, and what happens when something breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events, work
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.theme import Theme
+from textual.worker import WorkerFailed
+
+from nutwizard.core.errors import Exit
+from nutwizard.core.facts import Role
+from nutwizard.core.fields import Choice
+from nutwizard.core.links import Finding
+from nutwizard.core.plan import Plan
+from nutwizard.engine import registry
+from nutwizard.engine.outcome import Outcome
+from nutwizard.tui.choose import Ask
+from nutwizard.tui.desk import Desk
+from nutwizard.tui.frame import LEAST_COLUMNS, LEAST_ROWS, Frame
+from nutwizard.tui.reader import Reader, Topics
+from nutwizard.wording.contract import WizardSession
+from nutwizard.wording.layout import Line, lines_of, paint
+from nutwizard.wording.reading import body_lines
+
+OVERVIEW, REVIEW, CHECK, FINISH = "overview", "review", "check", "finish"
+#: Seconds until a person is told what a screen waits for.
+SOON = 0.3
+#: Keys that always work: in a terminal that is too small, and while a screen is on its way.
+_ALWAYS = ("ctrl+q", "ctrl+c")
+
+#: What Textual's own style sheets ask of a theme of the terminal's colours.
+_VARIABLES = (
+    "ansi-background ansi-foreground border-blurred block-cursor-foreground block-cursor-background"
+    " input-cursor-background input-cursor-foreground input-selection-background input-selection-foreground"
+    " screen-selection-background screen-selection-foreground"
+).split()
+
+#: The terminal's own colours: calm and readable on a dark and on a light one.
+THEME = Theme(
+    name="nutwizard",
+    primary="ansi_default",
+    secondary="ansi_default",
+    warning="ansi_default",
+    error="ansi_red",
+    success="ansi_green",
+    accent="ansi_default",
+    foreground="ansi_default",
+    background="ansi_default",
+    surface="ansi_default",
+    panel="ansi_default",
+    boost="ansi_default",
+    variables=dict.fromkeys(_VARIABLES, "ansi_default") | {"input-cursor-text-style": "reverse"},
+    ansi=True,
+)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How the wizard ended: exit code, what to print then, and the role it is to be started in again."""
+
+    code: Exit
+    text: str = ""
+    role: Role | None = None
+
+
+class WizardApp(App[Ended]):
+    """The wizard. `only`: the steps that are asked; () all of them."""
+
+    CSS = registry.asset("wizard.tcss")
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # With priority: a burst of keys after Tab goes to the next field, not to the one before it.
+        Binding("tab", "app.focus_next", "next field", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", "field before", show=False, priority=True),
+        Binding("ctrl+q", "leave", "quit", priority=True),
+        Binding("ctrl+c", "interrupt", "interrupt", show=False, priority=True),
+    ]
+
+    def __init__(self, session: WizardSession, only: tuple[str, ...] = ()) -> None:
+        super().__init__(ansi_color=True)
+        self.register_theme(THEME)
+        self.theme = THEME.name
+        self.role, self.practice = session.role, session.practice
+        self.steps = session.steps
+        self.asked = only or session.steps
+        self.desk = Desk(session)
+        self.only = only
+        self.busy = False
+        self.outcome: Outcome | None = None
+        self.plan: Plan | None = None
+        self.findings: tuple[Finding, ...] = ()
+        self.last_words: tuple[Line, ...] = ()
+        self.crashed: Exception | None = None
+        self._on_the_way = False
+        self._held: list[events.Key] = []
+        self._begin = session.place if session.resumed else ""
+        self._opening = session.first and not only and not self._begin
+        self._notice = _resumed(session)
+
+    async def on_mount(self) -> None:
+        """The first screen: where the person was, else the overview; before a first run the opening page."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._ended_by_signal)
+        places = (*self.asked, REVIEW)
+        first = self._begin if self._begin in places else self.only[0] if self.only else OVERVIEW
+        await self._show(first, self._notice)
+        if self._opening:
+            await self.push_screen(self._page("overview"))
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys that come while a screen is on its way are for that screen.
+
+        In a terminal that is too small no key does what cannot be seen.
+        """
+        if isinstance(event, events.Key) and not event.is_forwarded and event.key not in _ALWAYS:
+            if self.size.width < LEAST_COLUMNS or self.size.height < LEAST_ROWS:
+                return
+            if self._on_the_way:
+                self._held.append(event)
+                return
+        await super().on_event(event)
+
+    @work(exclusive=True, group="way")
+    async def travel(self, place: str, *, notice: str = "", steps: tuple[str, ...] | None = None) -> None:
+        """Show a place: the overview, a step, the review, the check, the end. `steps`: ask these from now on.
+
+        Work of the app, not of a screen, which would wait for its own end.
+        """
+        self._on_the_way = True
+        try:
+            if steps is not None:
+                self.asked = steps
+                narrow = () if steps == self.steps else steps
+                await self.desk.ask(lambda session: session.narrow(narrow))
+            await self._show(place, notice)
+        finally:
+            self._on_the_way = False
+        held, self._held = self._held, []
+        for event in held:
+            await self.on_event(event)
+
+    async def _show(self, place: str, notice: str) -> None:
+        from nutwizard.tui.places import screen_for
+
+        coming = asyncio.ensure_future(screen_for(self, place, notice))
+        await asyncio.wait((coming,), timeout=SOON)
+        if not coming.done() and isinstance(self.screen, Frame):
+            self.screen.notify_here("Asking this machine and the NUT server; Ctrl+Q leaves.")
+        screen = await coming
+        if len(self.screen_stack) > 1:
+            await self.switch_screen(screen)
+        else:
+            await self.push_screen(screen)
+
+    def onward(self, place: str) -> None:
+        """To the place after this one."""
+        order = (*self.asked, REVIEW)
+        self.travel(order[min(order.index(place) + 1, len(order) - 1)])
+
+    def back(self, place: str) -> None:
+        """To the place before this one; from the first to the overview, or to the question about leaving."""
+        order = (*self.asked, REVIEW)
+        at = order.index(place) if place in order else 0
+        if at > 0:
+            self.travel(order[at - 1])
+        elif place != OVERVIEW and not self.only:
+            self.travel(OVERVIEW, steps=self.steps)
+        else:
+            self.action_leave()
+
+    def write(self, plan: Plan) -> None:
+        """Apply the plan, on a screen of its own."""
+        from nutwizard.tui.writing import Writing
+
+        self.run_worker(self._switch(Writing(plan, practice=self.practice)), group="way")
+
+    async def _switch(self, screen: Frame) -> None:
+        await self.switch_screen(screen)
+
+    def read_topic(self, name: str) -> None:
+        """Open a page."""
+        self.push_screen(self._page(name))
+
+    def action_topics(self) -> None:
+        """Open the list of pages."""
+        self.push_screen(Topics(self.role, practice=self.practice))
+
+    @work
+    async def action_leave(self) -> None:
+        """Ask, and leave. While files are written nothing is left."""
+        if self.busy or isinstance(self.screen, Ask):
+            return
+        if self.outcome is not None:
+            await self._done()
+            return
+        rows = (Choice("stay", "go on here"), Choice("leave", "nothing is written; your answers are kept"))
+        if await self.push_screen_wait(Ask("Leave nutwizard?", rows)) == "leave":
+            self.exit(Ended(Exit.INTERRUPTED, "Nothing was written. Your answers are kept."))
+
+    def action_interrupt(self) -> None:
+        """Ctrl-C ends at once; during an apply it waits for its end."""
+        if not self.busy:
+            self.exit(Ended(Exit.INTERRUPTED, "Nothing was written." if self.outcome is None else ""))
+
+    async def _done(self) -> None:
+        """After an apply its code and its text are those of the command."""
+        assert self.outcome is not None
+        words = paint(lines_of(self.last_words), False) if self.last_words else self.outcome.text
+        self.exit(Ended(self.outcome.code, words))
+
+    def _handle_exception(self, error: Exception) -> None:
+        """No trace on the screen: its local variables could hold a password. The caller tells the person."""
+        cause = error.error if isinstance(error, WorkerFailed) else error
+        self.crashed = self.crashed or (cause if isinstance(cause, Exception) else error)
+        self._return_code = 1
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+        self._close_messages_no_wait()
+
+    def _ended_by_signal(self) -> None:
+        if not self.busy:
+            self.exit(Ended(Exit.INTERRUPTED, "Ended by a signal. Nothing was written."))
+
+    def _page(self, name: str) -> Reader:
+        title = registry.topics(self.role)[name]
+        return Reader(title, body_lines(name, self.role), practice=self.practice)
+
+
+def _resumed(session: WizardSession) -> str:
+    """What is told to a person whose answers are here again."""
+    if not session.resumed:
+        return session.kept_trouble
+    from datetime import datetime
+
+    when = datetime.fromtimestamp(session.resumed_at).astimezone().strftime("%Y-%m-%d %H:%M")
+    count = f"{session.resumed} answer{'s' * (session.resumed != 1)}"
+    return f"Your {count} of {when} are here again. In the overview: x starts over."

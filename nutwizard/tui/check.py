@@ -1,0 +1,215 @@
+"""The check: every link as it is proven, what is broken with its cause and the key that opens its step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from nutwizard.core.facts import Role
+from nutwizard.core.links import Finding, Link, State
+from nutwizard.tui.frame import Frame
+from nutwizard.tui.widgets import Menu, Pane, Rule, plain
+from nutwizard.wording import show
+from nutwizard.wording.contract import WizardSession
+from nutwizard.wording.layout import Line, Tone
+
+if TYPE_CHECKING:
+    from nutwizard.tui.app import WizardApp
+
+#: Seconds between two readings of the UPS's values.
+AGAIN = 5.0
+_ASKING = "..."
+
+
+@dataclass
+class Row:
+    """A link and what was found of it so far."""
+
+    link: Link
+    finding: Finding | None = None
+
+    @property
+    def text(self) -> str:
+        state = self.finding.state if self.finding else _ASKING
+        subject = self.finding.link.subject if self.finding else self.link.subject
+        said = self.finding.cause or self.finding.evidence if self.finding else ""
+        return f"{state:<9} {subject}" + (f": {said}" if said else "")
+
+
+@dataclass
+class Rows:
+    """The links in their order; once all are asked, what is broken comes first."""
+
+    rows: list[Row] = field(default_factory=list)
+
+    def put(self, finding: Finding) -> None:
+        """A finding, at its link; one link may give several."""
+        for row in self.rows:
+            same = row.finding is None and row.link.step == finding.link.step
+            if same and (row.link.subject == finding.link.subject or row.link.target == finding.link.target):
+                row.finding = finding
+                return
+        last = max((n for n, row in enumerate(self.rows) if row.finding is not None), default=-1)
+        self.rows.insert(last + 1, Row(finding.link, finding))
+
+    def done(self, findings: tuple[Finding, ...]) -> None:
+        """All have been asked."""
+        self.rows = [Row(finding.link, finding) for finding in show.ordered(findings)]
+
+    @property
+    def broken(self) -> bool:
+        return any(row.finding is not None and row.finding.state is State.BROKEN for row in self.rows)
+
+
+async def make(app: WizardApp, notice: str) -> Frame:
+    """The check, about to begin."""
+
+    def read(session: WizardSession) -> tuple[Link, ...]:
+        session.stay("check")
+        return session.watch_links()
+
+    links = await app.desk.ask(read)
+    return Check(links, practice=app.practice, notice=notice, role=app.role)
+
+
+class Check(Frame):
+    """Enter on a broken link opens the step that mends it; with nothing broken it goes on."""
+
+    place = "check"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("e", "mend", "open its step"),
+        Binding("a", "again", "check again"),
+        Binding("f", "finish", "finish"),
+    ]
+
+    def __init__(self, links: tuple[Link, ...], *, practice: bool, notice: str, role: Role) -> None:
+        super().__init__("Check", f"0 of {len(links)} asked", practice=practice, notice=notice)
+        self._links, self._role = links, role
+        self._rows = Rows([Row(link) for link in links])
+        self._findings: tuple[Finding, ...] = ()
+        self._asked = False
+
+    def body(self) -> ComposeResult:
+        self._detail_rule, self._value_rule = Rule(), Rule("The UPS, as upsc shows it")
+        with Container(id="check"):
+            yield Menu(*self._options(), enter_word="go on", id="links")
+            with Container(id="beside"):
+                yield self._detail_rule
+                yield Pane(id="detail")
+                yield self._value_rule
+                yield Pane(rule=self._value_rule, id="values")
+
+    def on_mount(self) -> None:
+        links = self.query_one("#links", OptionList)
+        links.highlighted = 0 if self._rows.rows else None
+        links.focus()
+        self.set_interval(AGAIN, self._read_values)
+        self.action_again()
+
+    @work(exclusive=True, group="prove")
+    async def action_again(self) -> None:
+        """Ask every link again."""
+        self._rows = Rows([Row(link) for link in self._links])
+        self._fill(0)
+        told = self._told
+
+        def prove(session: WizardSession) -> tuple[Finding, ...]:
+            return session.prove(told=lambda finding: self.app.call_from_thread(told, finding))
+
+        self._findings = await self.ask(prove)
+        self._asked = True
+        self._rows.done(self._findings)
+        self._fill(0)
+        self._retitle(show.counted(self._findings))
+        if self._rows.broken:
+            self.notify_here("Something is broken: Enter or e on it opens the step that mends it.")
+        else:
+            self.notify_here("")
+        self._read_values()
+
+    def _told(self, finding: Finding) -> None:
+        self._rows.put(finding)
+        asked = sum(row.finding is not None for row in self._rows.rows)
+        self._fill(None)
+        self._retitle(f"{asked} of {len(self._rows.rows)} asked")
+
+    @work(exclusive=True, group="values")
+    async def _read_values(self) -> None:
+        what, values = await self.ask(lambda session: session.values())
+        if not self.is_mounted:
+            return
+        self._value_rule.say(what if not values else "The UPS, as upsc shows it")
+        width = max((len(name) for name in values), default=0)
+        lines = [Line(f"{name:<{width}}  {value}", Tone.PLAIN) for name, value in values.items()]
+        pane = self.query_one("#values", Pane)
+        if pane.text != "\n".join(line.text for line in lines):
+            pane.show(lines)
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        self._detail(event.option_index)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        found = self._rows.rows[event.option_index].finding if self._rows.rows else None
+        if found is not None and found.state is State.BROKEN:
+            self.action_mend()
+        elif self._asked and not self._rows.broken:
+            self.action_finish()
+
+    def action_mend(self) -> None:
+        """Open the step that mends the chosen link."""
+        at = self.query_one("#links", OptionList).highlighted
+        if at is None:
+            return
+        row = self._rows.rows[at]
+        step = (row.finding.link if row.finding else row.link).step
+        if step in self.wizard.steps:
+            said = row.finding.cause or row.finding.evidence if row.finding else ""
+            notice = f"{row.link.subject}: {said}" if said else ""
+            self.wizard.travel(step, notice=notice, steps=(step,))
+
+    def action_finish(self) -> None:
+        """What is protected now, and what comes next."""
+        self.wizard.findings = self._findings
+        self.wizard.travel("finish")
+
+    async def action_back(self) -> None:
+        self.wizard.travel("overview", steps=self.wizard.only or self.wizard.steps)
+
+    def action_page(self, way: int) -> None:
+        pane = self.query_one("#values", Pane)
+        pane.scroll_relative(y=way * max(1, pane.size.height - 1), animate=False)
+
+    def action_help(self) -> None:
+        self.wizard.read_topic("check")
+
+    def _retitle(self, right: str) -> None:
+        from nutwizard.tui.widgets import Title
+
+        self.query_one(Title).retitle("Check", right)
+
+    def _options(self) -> list[Option]:
+        return [Option(plain(row.text)) for row in self._rows.rows] or [Option("nothing to prove yet")]
+
+    def _fill(self, at: int | None) -> None:
+        links = self.query_one("#links", OptionList)
+        here = links.highlighted if at is None else at
+        links.clear_options()
+        links.add_options(self._options())
+        links.highlighted = here
+        if here is not None:
+            self._detail(here)
+
+    def _detail(self, at: int) -> None:
+        if at >= len(self._rows.rows):
+            return
+        row = self._rows.rows[at]
+        lines = show.finding_lines((row.finding,), 0) if row.finding else [Line("It is being asked.")]
+        self._detail_rule.say(title=(row.finding.link if row.finding else row.link).subject)
+        self.query_one("#detail", Pane).show(lines[1:] if row.finding else lines)

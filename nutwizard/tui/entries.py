@@ -1,0 +1,166 @@
+"""What a field's widget does, and the one that is typed into.
+
+Each shows what is proposed until the person changes it, so that what nobody touched goes on following the
+files and the other answers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input
+
+from nutwizard.core.answers import Origin
+from nutwizard.core.fields import FieldKind
+from nutwizard.core.secret import Secret
+from nutwizard.wording.item import Item
+
+if TYPE_CHECKING:
+    from textual.screen import ModalScreen
+
+#: Seconds until a password that is shown hides itself: a terminal sends no release of a key.
+SHOWN_FOR = 5.0
+#: Of these a value is the person's own already.
+_GIVEN = (Origin.TYPED, Origin.RESUMED)
+
+
+class Entry(Widget):
+    """A field's widget: an item in, a typed value out."""
+
+    class Edited(Message):
+        """The person has changed the value."""
+
+        def __init__(self, entry: Entry) -> None:
+            super().__init__()
+            self.entry = entry
+
+    item: Item
+
+    @property
+    def name_of(self) -> str:
+        """The field's name."""
+        return self.item.field.name
+
+    @property
+    def given(self) -> bool:
+        """Whether the value is the person's: changed here, or given before."""
+        return self.touched or (self.item.proposal is not None and self.item.proposal.origin in _GIVEN)
+
+    @property
+    def touched(self) -> bool:
+        """Whether the person has changed it on this screen."""
+        raise NotImplementedError
+
+    @property
+    def note(self) -> str:
+        """What is to be said about the value that stands there."""
+        return ""
+
+    def read(self) -> Any:
+        """The typed value. Raises ValueError with a sentence."""
+        raise NotImplementedError
+
+    def offer(self, item: Item) -> None:
+        """Another proposal: it is shown where the person has changed nothing."""
+        raise NotImplementedError
+
+    def put(self, value: Any) -> None:
+        """A value that came from a list or was drawn: as if the person had typed it."""
+        raise NotImplementedError
+
+    def chooser(self) -> ModalScreen[Any] | None:
+        """The list from which the value can be taken; None where there is none."""
+        return None
+
+
+class TextEntry(Input, Entry):
+    """One line: texts, numbers, several words, passwords."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+t", "reveal", "show", show=False),
+        Binding("ctrl+g", "draw", "generate", show=False),
+    ]
+
+    class Draw(Message):
+        """A password is to be drawn for this field."""
+
+        def __init__(self, entry: TextEntry) -> None:
+            super().__init__()
+            self.entry = entry
+
+    def __init__(self, item: Item) -> None:
+        self._is_secret = item.kind is FieldKind.SECRET
+        self._shown = ""
+        self._drawn: Secret | None = None
+        super().__init__(password=self._is_secret, compact=True, id=f"field-{item.field.name}")
+        self.cursor_blink = False
+        self.offer(item)
+
+    @property
+    def touched(self) -> bool:
+        return self.value != self._shown
+
+    def read(self) -> Any:
+        if not self.touched:
+            return self.item.keep()
+        return self.item.read(self.value if self._is_secret else self.value.strip())
+
+    def offer(self, item: Item) -> None:
+        changed = hasattr(self, "item") and self.touched
+        self.item = item
+        if self._is_secret:
+            self.placeholder = item.shown
+            return
+        before, self._shown = self._shown, item.shown
+        if not changed and self.value != self._shown:
+            with self.prevent(Input.Changed):
+                self.value = self._shown
+                self.cursor_position = len(self._shown)
+        elif changed and self.value == before:  # cannot be: touched means another value than before
+            self.value = self._shown
+
+    def put(self, value: Any) -> None:
+        self.value = value.reveal() if isinstance(value, Secret) else self.item.field.show(value)
+
+    def chooser(self) -> ModalScreen[Any] | None:
+        from nutwizard.tui.choose import ChooseMany, ChooseOne
+
+        if not self.item.offered:
+            return None
+        if self.item.kind is FieldKind.TEXTS:
+            return ChooseMany(self.item.title, self.item.offered, _words(self.value), free=self.item.read)
+        return ChooseOne(self.item.title, self.item.offered, self.value)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.post_message(Entry.Edited(self))
+
+    def on_blur(self, event: events.Blur) -> None:
+        self._hide()
+
+    def action_reveal(self) -> None:
+        """Show the password for a while, or hide it."""
+        if self._is_secret:
+            self.password = not self.password
+            if not self.password:
+                self.set_timer(SHOWN_FOR, self._hide)
+
+    def action_draw(self) -> None:
+        if self._is_secret:
+            self.post_message(self.Draw(self))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys of a password are keys of nothing else."""
+        return self._is_secret if action in ("reveal", "draw") else True
+
+    def _hide(self) -> None:
+        if self._is_secret:
+            self.password = True
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())

@@ -1,0 +1,211 @@
+"""The overview: what will happen, what was found, the steps and where each stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from nutwizard.core.errors import AnswersError, Exit
+from nutwizard.core.facts import Role
+from nutwizard.core.fields import Choice
+from nutwizard.core.standing import Standing, StepState
+from nutwizard.tui.choose import Ask
+from nutwizard.tui.frame import Frame
+from nutwizard.tui.widgets import Menu, Pane, Rule, plain
+from nutwizard.wording.contract import WizardSession
+from nutwizard.wording.layout import Line, cells
+from nutwizard.wording.screens import PROMISE, machine_name, problem_text
+
+if TYPE_CHECKING:
+    from nutwizard.tui.app import WizardApp
+
+_COLUMN = 38
+_TEXT = "Everything is in place. c proves that it works."
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the overview shows."""
+
+    machine: str
+    found: list[tuple[str, str, str]]
+    guide: tuple[tuple[str, str], ...]
+    standings: dict[str, Standing]
+    typed: bool
+    trouble: str
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to do."""
+        states = {s.state for s in self.standings.values()}
+        return states <= {StepState.IN_PLACE, StepState.OTHER_ROLE}
+
+
+def look(session: WizardSession) -> Seen:
+    """Read it all, at the desk."""
+    session.stay("overview")
+    return Seen(
+        machine_name(session),
+        session.found(),
+        session.guide,
+        {name: session.standing(name) for name, _ in session.guide},
+        any(session.typed(step) for step in session.steps),
+        session.kept_trouble,
+    )
+
+
+async def make(app: WizardApp, notice: str) -> Frame:
+    """The overview as things are now."""
+    seen = await app.desk.ask(look)
+    return Overview(seen, practice=app.practice, notice=notice or seen.trouble)
+
+
+class Overview(Frame):
+    """Enter goes through the steps from the chosen one on; a number opens one alone."""
+
+    place = "overview"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(str(n), f"alone({n})", "one alone", key_display="1-9", show=n == 1) for n in range(1, 10)),
+        Binding("t", "take_all", "take all"),
+        Binding("c", "check", "check"),
+        Binding("r", "role", "role"),
+        Binding("p", "app.topics", "pages"),
+        Binding("x", "start_over", "start over"),
+        Binding("f1", "help", "help", show=False),
+        Binding("q,escape", "app.leave", "quit", key_display="q"),
+    ]
+
+    def __init__(self, seen: Seen, *, practice: bool, notice: str) -> None:
+        super().__init__("nutwizard", seen.machine, practice=practice, notice=notice)
+        self._seen = seen
+        self._names = [name for name, _ in seen.guide]
+
+    def body(self) -> ComposeResult:
+        text = [Line(_TEXT if self._seen.settled else PROMISE)]
+        yield Pane(text, id="intro", most=4)
+        found = Rule("Found here")
+        with Container(id="columns"):
+            with Container(id="found-box"):
+                yield found
+                yield Pane(found_lines(self._seen.found, _COLUMN), rule=found, id="found")
+            with Container(id="steps-box"):
+                yield Rule("Steps")
+                yield Menu(*self._rows(), enter_word="go on", id="steps")
+
+    def on_mount(self) -> None:
+        rows = self.query_one("#steps", OptionList)
+        rows.highlighted = self._first()
+        rows.focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """There is nothing to start over where nothing was answered."""
+        return self._seen.typed if action == "start_over" else True
+
+    def action_page(self, way: int) -> None:
+        pane = self.query_one("#found", Pane)
+        pane.scroll_relative(y=way * max(1, pane.size.height - 1), animate=False)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Enter, or a click, on a step."""
+        self._open(event.option_index, alone=False)
+
+    def _open(self, index: int, *, alone: bool) -> None:
+        name = self._names[index] if index < len(self._names) else ""
+        if name in self.wizard.steps:
+            self.wizard.travel(name, steps=(name,) if alone else self.wizard.steps)
+
+    def action_alone(self, number: int) -> None:
+        """One step and no other."""
+        self._open(number - 1, alone=True)
+
+    @work
+    async def action_take_all(self) -> None:
+        """Take every suggestion and go to the review; where one is missing, to its step."""
+        problems = await self.ask(_problems)
+        step, text = problems[0] if problems else ("", "")
+        notice = f"One answer is yours to give: {text}" if problems else ""
+        self.wizard.travel(step or "review", notice=notice, steps=self.wizard.steps)
+
+    def action_check(self) -> None:
+        """Prove what is there, without changing anything."""
+        self.wizard.travel("check")
+
+    @work
+    async def action_role(self) -> None:
+        """Ask whether to set this machine up in the other role."""
+        from nutwizard.tui.app import Ended
+
+        other = Role.CLIENT if self.wizard.role is Role.HOST else Role.HOST
+        what = {Role.HOST: "the UPS is connected here", Role.CLIENT: "it follows another machine's UPS"}
+        rows = (
+            Choice("stay", f"a {self.wizard.role}: {what[self.wizard.role]}"),
+            Choice("change", f"to a {other}: {what[other]}"),
+        )
+        if await self.app.push_screen_wait(Ask("What is this machine to be?", rows)) == "change":
+            self.app.exit(Ended(Exit.DONE, role=other))
+
+    @work
+    async def action_start_over(self) -> None:
+        """Forget the answers of this dialogue, after a question."""
+        rows = (Choice("keep", "go on with them"), Choice("forget", "as if you had answered nothing"))
+        if await self.app.push_screen_wait(Ask("Forget your answers?", rows)) == "forget":
+            await self.ask(lambda session: session.start_over())
+            self.wizard.travel("overview")
+
+    def _first(self) -> int:
+        """The first step that needs work."""
+        todo = (StepState.TO_DO, StepState.DIFFERS, StepState.UNKNOWN)
+        standings = self._seen.standings
+        for n, name in enumerate(self._names):
+            if standings[name].state in todo:
+                return n
+        return next((n for n, name in enumerate(self._names) if name in self.wizard.steps), 0)
+
+    def _rows(self) -> list[Option]:
+        titles = max(len(title) for _, title in self._seen.guide)
+        return [
+            Option(
+                plain(row_text(n, title, titles, self._seen.standings[name])),
+                disabled=self._seen.standings[name].state is StepState.OTHER_ROLE,
+            )
+            for n, (name, title) in enumerate(self._seen.guide, 1)
+        ]
+
+
+def row_text(number: int, title: str, width: int, standing: Standing) -> str:
+    """A step in the list: number, title, state, and why."""
+    return f"{number:>2} {title:<{width}}  {standing.state:<8}  {standing.why}".rstrip()
+
+
+def found_lines(found: Sequence[tuple[str, str, str]], column: int) -> list[Line]:
+    """What was found and how that is known, two on a line where they are short."""
+    words = [f"{what} {value}" + (f" ({how})" if how else "") for what, value, how in found]
+    lines: list[str] = []
+    left = ""
+    for word in words:
+        if cells(word) > column:
+            lines += ([left] if left else []) + [word]
+            left = ""
+        elif left:
+            lines.append(f"{left:<{column}}  {word}")
+            left = ""
+        else:
+            left = word
+    return [Line(f" {text}") for text in (*lines, *([left] if left else ()))]
+
+
+def _problems(session: WizardSession) -> list[tuple[str, str]]:
+    """(step, what is wrong) of the answers as they are."""
+    try:
+        session.plan()
+    except AnswersError as error:
+        return [(problem.field.partition(".")[0], problem_text(problem)) for problem in error.problems]
+    return []

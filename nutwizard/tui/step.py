@@ -1,0 +1,261 @@
+"""One screen for every step: its page, its fields, and what it would change while one types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.widgets import Static
+
+from nutwizard.core.errors import Problem
+from nutwizard.core.page import Page
+from nutwizard.core.plan import FileChange
+from nutwizard.core.standing import Standing
+from nutwizard.tui.entries import TextEntry
+from nutwizard.tui.fields import items_of
+from nutwizard.tui.form import Form
+from nutwizard.tui.frame import Frame
+from nutwizard.tui.rows import choose_for
+from nutwizard.tui.widgets import Pane, Rule, plain
+from nutwizard.wording import show
+from nutwizard.wording.contract import WizardSession
+from nutwizard.wording.item import Item
+from nutwizard.wording.layout import Line, Tone, markdown
+from nutwizard.wording.screens import acts_of, problem_text
+
+if TYPE_CHECKING:
+    from nutwizard.tui.app import WizardApp
+
+
+@dataclass(frozen=True)
+class Look:
+    """A step as it is with the values given so far."""
+
+    items: tuple[Item, ...]
+    hidden: frozenset[str]
+    problems: tuple[Problem, ...]
+    changes: tuple[FileChange, ...]
+    acts: tuple[Line, ...]
+    previews: Mapping[str, FileChange] = field(default_factory=dict)
+
+    def wrong(self, step: str) -> dict[str, str]:
+        """What is wrong with which field of the step."""
+        found: dict[str, str] = {}
+        for problem in self.problems:
+            name = problem.field.removeprefix(f"{step}.")
+            found.setdefault(name, problem_text(problem, step).removeprefix(f"{name}: "))
+        return found
+
+
+def look(session: WizardSession, step: str, given: Mapping[str, Any] | None = None) -> Look:
+    """The step with `given` in it (None: with what was typed for it before); what fits is kept."""
+    if given is None:
+        given = {name: value.value for name, value in session.typed(step).items()}
+    problems = session.answer(step, dict(given))
+    proposals = session.proposals(step, given)
+    fields = session.fields(step)
+    values = {name: found.value for name, found in proposals.items()}
+    changes = () if problems else tuple(session.step_changes(step))
+    return Look(
+        items_of(fields, proposals, session.hints(step, given)),
+        frozenset(each.name for each in fields if not each.applies(values)),
+        problems,
+        changes,
+        () if problems else tuple(acts_of(session, step)),
+        session.preview(step, given),
+    )
+
+
+async def make(app: WizardApp, step: str, notice: str) -> Frame:
+    """The screen of a step."""
+
+    def read(session: WizardSession) -> tuple[Look, Standing, Page, str]:
+        session.stay(step)
+        found = look(session, step)
+        return found, session.standing(step), session.page(step), session.title(step)
+
+    found, standing, page, title = await app.desk.ask(read)
+    number = f"{app.steps.index(step) + 1} of {len(app.steps)}"
+    left = f"{number}  {title}" + ("  (this step alone)" if app.asked == (step,) else "")
+    screen = StepScreen(left, standing.state, practice=app.practice, notice=notice)
+    screen.place, screen.page, screen.look = step, page, found
+    return screen
+
+
+class StepScreen(Frame):
+    """Enter accepts a field and goes to the next; after the last one to the next step."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "onward", "accept", priority=True),
+        Binding("f2", "diff", "all lines", priority=True),
+        Binding("f4", "list", "list", priority=True),
+        Binding("ctrl+n", "go_on", "next step", priority=True),
+    ]
+
+    page: Page
+    look: Look
+
+    def body(self) -> ComposeResult:
+        self._lines, self._parts = page_lines(self.page)
+        text, change = Rule(), Rule()
+        with Container(id="step"):
+            with Container(id="page-box"):
+                yield Pane(self._lines, rule=text, id="page")
+                yield text
+            with Container(id="work"):
+                yield Form(self.look.items, self.look.hidden)
+                yield Static(id="message")
+                yield change
+                yield Pane(rule=change, id="diff")
+        self._change_rule = change
+
+    def on_mount(self) -> None:
+        self._newest = 0
+        form = self.query_one(Form)
+        wrong = self.look.wrong(self.place)
+        form.offer(self.look.items, self.look.hidden, wrong)
+        if form.shown:
+            form.focus_on(next((name for name in form.shown if name in wrong), form.shown[0]))
+        self._show()
+
+    def on_form_moved(self, event: Form.Moved) -> None:
+        """The help follows the focus; what stands first is the page itself."""
+        first = self.query_one(Form).shown[:1] == (event.field,) and not self._visited
+        self._visited = True
+        if event.field in self._parts and not first:
+            self.query_one("#page", Pane).go_to(self._parts[event.field])
+        self._say()
+        self._show()
+
+    _visited = False
+
+    def on_form_changed(self) -> None:
+        self._say()
+        self._try()
+
+    def on_text_entry_draw(self, event: TextEntry.Draw) -> None:
+        self._draw(event.entry)
+
+    @work(exclusive=True, group="try")
+    async def _try(self) -> None:
+        """What the step would change with the values as they are now."""
+        form = self.query_one(Form)
+        self._newest += 1
+        mine, values = self._newest, form.values()
+        found = await self.ask(lambda session: look(session, self.place, values))
+        if mine == self._newest:
+            self._take(found)
+
+    def _take(self, found: Look) -> None:
+        self.look = found
+        self.query_one(Form).offer(found.items, found.hidden, found.wrong(self.place))
+        self._say()
+        self._show()
+
+    @work
+    async def _draw(self, entry: TextEntry) -> None:
+        entry.put(await self.ask(lambda session: session.draw(self.place, entry.name_of)))
+
+    async def action_onward(self) -> None:
+        """Accept the field; behind the last one the step."""
+        form = self.query_one(Form)
+        await self._settled()
+        if form.at in form.wrong():
+            self._say()
+        elif following := form.following():
+            form.focus_on(following)
+        else:
+            await self.action_go_on()
+
+    async def action_go_on(self) -> None:
+        """The next step, if nothing is wrong with this one."""
+        form = self.query_one(Form)
+        await self._settled()
+        if wrong := form.wrong():
+            form.focus_on(next(iter(wrong)))
+            self._say()
+            return
+        values = form.values()
+        self._newest += 1
+        found = await self.ask(lambda session: look(session, self.place, values))
+        if found.problems:
+            self._take(found)
+            own = [name for name in form.shown if name in found.wrong(self.place)]
+            if own:
+                form.focus_on(own[0])
+            self._say()
+            return
+        self.wizard.onward(self.place)
+
+    @work
+    async def action_list(self) -> None:
+        """The list of the field that has the focus."""
+        await choose_for(self)
+
+    def action_diff(self) -> None:
+        """Every line that the step would change."""
+        from nutwizard.tui.reader import Reader
+
+        lines = [line for change in self._changes() for line in (*show.change_lines(change), Line())]
+        text = [*lines, *self.look.acts] or [Line("This step changes nothing.")]
+        self.app.push_screen(Reader(f"{self._left}: what would change", text, practice=self._practice))
+
+    def action_help(self) -> None:
+        """The whole page, at the field that has the focus."""
+        from nutwizard.tui.reader import Reader
+
+        at = self._parts.get(self.query_one(Form).at, 0) if self._visited else 0
+        self.app.push_screen(Reader(f"{self._left}: about it", self._lines, at=at, practice=self._practice))
+
+    async def _settled(self) -> None:
+        """Let the field take the keys that were typed before this one."""
+        import asyncio
+
+        entry = self.focused
+        if entry is not None:
+            done = asyncio.Event()
+            entry.call_later(done.set)
+            await asyncio.wait_for(done.wait(), 1.0)
+
+    def _say(self) -> None:
+        """What is wrong, or possible, at the field that has the focus."""
+        form = self.query_one(Form)
+        text = form.message()
+        others = [text for name, text in form.problems.items() if name not in form.entries]
+        message = self.query_one("#message", Static)
+        message.update(plain(text if text or not others else f"! {others[0]}"))
+        message.set_class(text.startswith("!"), "wrong")
+
+    def _changes(self) -> Sequence[FileChange]:
+        preview = self.look.previews.get(self.query_one(Form).at)
+        return (preview,) if preview is not None else self.look.changes
+
+    def _show(self) -> None:
+        """The diff, short."""
+        changes = self._changes()
+        lines = [line for change in changes for line in show.change_lines(change, brief=True)]
+        if self.look.problems:
+            self._change_rule.say("What would change: told once the answers fit together")
+        elif lines:
+            self._change_rule.say("Would change" + ("" if len(changes) == 1 else f": {len(changes)} files"))
+        elif self.look.acts:
+            self._change_rule.say("Would do")
+        else:
+            self._change_rule.say("This step changes nothing")
+        self.query_one("#diff", Pane).show(lines or list(self.look.acts))
+
+
+def page_lines(page: Page) -> tuple[list[Line], dict[str, int]]:
+    """The page as lines, and at which of them the part about a field begins."""
+    lines = markdown(page.intro)
+    parts = {}
+    for name, text in page.help.items():
+        lines.append(Line())
+        parts[name] = len(lines)
+        lines += [Line(name, Tone.TITLE), *markdown(text)]
+    return lines, parts

@@ -1,0 +1,259 @@
+"""The parts that screens are made of: title, rule, keys of the moment, and a pane of lines.
+
+Only ASCII is drawn, so that a console without other letters shows the same; text from outside comes as safe
+lines and is never read as markup.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.color import Color
+from rich.segment import Segment, Segments
+from rich.style import Style
+from textual.app import RenderResult
+from textual.binding import Binding
+from textual.content import Content
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.scrollbar import ScrollBar, ScrollBarRender
+from textual.strip import Strip
+from textual.widget import Widget
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from nutwizard.core.shown import safe_text
+from nutwizard.wording.layout import Line, Text, Tone, cells, fitted, lines_of
+
+#: Colour only repeats what a sign says: + and - in a diff, a word for a state.
+STYLES: Mapping[Tone, Style] = {
+    Tone.TITLE: Style(bold=True),
+    Tone.ADDED: Style(color="green"),
+    Tone.REMOVED: Style(color="red"),
+}
+#: How keys are called where Textual's own name is not what a keyboard says.
+_LAST = ("F1", "Esc", "q", "Ctrl+Q")
+_KEY_NAMES = {"escape": "Esc", "enter": "Enter", "space": "Space", "delete": "Del", "pagedown": "PgDn"}
+
+
+def plain(text: str) -> Content:
+    """Text from anywhere as content: no markup, nothing that a terminal would obey."""
+    return Content(safe_text(text))
+
+
+class AsciiBar(ScrollBarRender):
+    """A scroll bar that needs neither colour nor block characters."""
+
+    @classmethod
+    def render_bar(  # noqa: PLR0917 - as the base class has it
+        cls,
+        size: int = 25,
+        virtual_size: float = 50,
+        window_size: float = 20,
+        position: float = 0,
+        thickness: int = 1,
+        vertical: bool = True,
+        back_color: Color = Color.parse("black"),  # noqa: B008 - a constant, as in the base class
+        bar_color: Color = Color.parse("white"),  # noqa: B008
+    ) -> Any:
+        """Bars of `|` with a `#` where the window is."""
+        track = "|" if vertical else "-"
+        if not (window_size and size and virtual_size) or size == virtual_size:
+            return Segments([Segment(" " * thickness)] * size, new_lines=vertical)
+        thumb = max(1, math.floor(size * window_size / virtual_size))
+        far = max(1.0, virtual_size - window_size)
+        start = min(size - thumb, round((size - thumb) * position / far))
+        marks = [("#" if start <= n < start + thumb else track) * thickness for n in range(size)]
+        return Segments([Segment(mark) for mark in marks], new_lines=vertical)
+
+
+ScrollBar.renderer = AsciiBar
+
+
+class Title(Widget):
+    """The top row: where the person is, and on which machine."""
+
+    def __init__(self, left: str, right: str = "") -> None:
+        super().__init__()
+        self.left, self.right = left, right
+
+    def render(self) -> RenderResult:
+        left, right = safe_text(self.left), safe_text(self.right)
+        gap = self.size.width - 2 - cells(left) - cells(right)
+        if gap < 2:
+            room = max(0, self.size.width - 4 - cells(left))
+            right, gap = right[:room], 2
+        return Content(f" {left}{' ' * gap}{right} ")
+
+    def retitle(self, left: str, right: str) -> None:
+        """Say something else."""
+        self.left, self.right = left, right
+        self.refresh()
+
+
+class Rule(Widget):
+    """A line across, with a word at its left and a hint at its right."""
+
+    def __init__(self, title: str = "", hint: str = "", **names: Any) -> None:
+        super().__init__(**names)
+        self._title, self._hint = title, hint
+
+    def render(self) -> RenderResult:
+        width = self.size.width
+        left = f"-- {safe_text(self._title)} " if self._title else ""
+        right = f" {safe_text(self._hint)} --" if self._hint else ""
+        if cells(left) + cells(right) > width:
+            right = ""
+        return Content((left[:width] + "-" * max(0, width - cells(left) - cells(right)) + right)[:width])
+
+    def say(self, title: str | None = None, hint: str | None = None) -> None:
+        """Change the title, the hint, or both."""
+        new = (self._title if title is None else title, self._hint if hint is None else hint)
+        if new != (self._title, self._hint):
+            self._title, self._hint = new
+            self.refresh()
+
+
+class Keys(Static):
+    """The bottom row: the keys of the moment, as many as there is room for."""
+
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, lambda _: self.tell())
+
+    def on_resize(self) -> None:
+        self.tell()
+
+    def tell(self) -> None:
+        """Show what can be pressed now."""
+        if not self.is_mounted or self.app.screen is not self.screen:
+            return
+        words: list[Content] = []
+        room = self.size.width - 1
+        for key, description in self._known():
+            room -= cells(key) + cells(description) + 3
+            if room < 0:
+                break
+            words.append(Content.assemble((key, "bold"), f" {description}"))
+        self.update(Content.assemble(" ", Content("  ").join(words)))
+
+    def _known(self) -> list[tuple[str, str]]:
+        """(key, what it does), what the focused widget does first, the keys that are everywhere last."""
+        seen: dict[str, str] = {}
+        if word := getattr(self.screen.focused, "enter_word", ""):
+            seen[word] = "Enter"
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            if binding.show and active.enabled and binding.description not in seen:
+                seen[binding.description] = _key_name(binding)
+        rows = [(key, description) for description, key in seen.items()]
+        return sorted(rows, key=lambda row: _rank(row[0]))
+
+
+def _rank(key: str) -> int:
+    return 0 if key == "Enter" else 2 + _LAST.index(key) if key in _LAST else 1
+
+
+def _key_name(binding: Binding) -> str:
+    key = binding.key_display or binding.key
+    if key.startswith("ctrl+"):
+        return f"Ctrl+{key[5:].upper()}"
+    return _KEY_NAMES.get(key, key.upper() if len(key) in (2, 3) and key[0] == "f" else key)
+
+
+class Menu(OptionList):
+    """Rows to choose from. `enter_word`: what Enter does with one."""
+
+    def __init__(self, *options: Option, enter_word: str = "", **names: Any) -> None:
+        super().__init__(*options, compact=True, markup=False, **names)
+        self.enter_word = enter_word
+
+
+class Pane(ScrollView, can_focus=False):
+    """Lines that are wrapped to the width there is, and scroll where they are too many."""
+
+    def __init__(self, text: Text = "", *, rule: Rule | None = None, most: int = 0, **names: Any) -> None:
+        """`rule` is told whether there is more to read; `most`: rows that it takes, 0 as many as given."""
+        super().__init__(**names)
+        self._lines = lines_of(text)
+        self._rows: list[Line] = []
+        self._starts: list[int] = []
+        self._width = 0
+        self._rule, self._most = rule, most
+
+    def show(self, text: Text, at: int | None = None) -> None:
+        """Other lines; scrolled to the beginning, or to line `at` of them."""
+        self._lines = lines_of(text)
+        self._wrap()
+        self.go_to(0 if at is None else at)
+
+    def add(self, text: Text) -> None:
+        """More lines at the end, which comes into view."""
+        self._lines += lines_of(text)
+        self._wrap()
+        self.scroll_end(animate=False, immediate=True)
+
+    def go_to(self, line: int) -> None:
+        """Scroll so that this line (of those given, not of those wrapped) is the first one seen."""
+        row = self._starts[line] if line < len(self._starts) else 0
+        self.scroll_to(y=row, animate=False, force=True, immediate=True)
+        self._tell()
+
+    @property
+    def text(self) -> str:
+        """What it holds, for tests and for copying."""
+        return "\n".join(line.text for line in self._lines)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """As many rows as the lines take, up to `most`."""
+        rows = sum(len(fitted(line, max(1, width))) for line in self._lines)
+        return min(rows, self._most) if self._most else rows
+
+    def on_resize(self) -> None:
+        self._wrap()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        self._tell()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.scrollable_content_region.width
+        row = y + round(self.scroll_offset.y)
+        base = self.rich_style
+        if row >= len(self._rows):
+            return Strip.blank(width, base)
+        line = self._rows[row]
+        style = base + STYLES[line.tone] if line.tone in STYLES else base
+        return Strip([Segment(line.text, style)]).adjust_cell_length(width, base)
+
+    def _wrap(self) -> None:
+        width = self.scrollable_content_region.width
+        if width <= 0:
+            return
+        self._rows, self._starts = [], []
+        for line in self._lines:
+            self._starts.append(len(self._rows))
+            self._rows += fitted(line, width)
+        if (size := Size(width, len(self._rows))) != self.virtual_size:
+            self.virtual_size = size
+        if self._most:
+            self.refresh(layout=True)
+        self.refresh()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Say at the rule how much more there is."""
+        if self._rule is None:
+            return
+        height = self.scrollable_content_region.height
+        left = len(self._rows) - height - round(self.scroll_offset.y)
+        above = self.scroll_offset.y > 0
+        self._rule.say(hint="PgDn: more" if left > 0 else "PgUp: back" if above else "")
+
+
+def block(lines: Sequence[Line], width: int) -> Content:
+    """Lines as content for a widget that does not scroll."""
+    return Content("\n").join(
+        Content(part.text) for line in lines_of(lines) for part in fitted(line, max(1, width))
+    )
