@@ -241,6 +241,7 @@ class Facts:
     nutwizard keeps its state. `server`: what the NUT server at an address and port tells, None when it
     does not answer; waits up to 4 s the first time. `read`: a file in the folder of a client, once: which
     there are is only known with the answers. `program`: a program by its absolute path, once.
+    `firewall`: Proxmox VE's at the level of the datacenter: "on", "off", "off: WHY"; "" where nothing tells.
     """
 
     door: Door
@@ -264,6 +265,7 @@ class Facts:
     )
     server: Callable[[str, int], Served | None] = field(default=lambda _address, _port: None, compare=False)
     guests: Lazy[tuple[Guest, ...]] = field(default_factory=lambda: Lazy.of(()), compare=False)
+    firewall: Lazy[str] = field(default_factory=lambda: Lazy.of(""), compare=False)
     read: Callable[[str], FileFact] = field(default=lambda path: FileFact(path, actual=path), compare=False)
     program: Callable[[str], ProgramFact] = field(default=ProgramFact, compare=False)
 

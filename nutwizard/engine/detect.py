@@ -94,6 +94,7 @@ def detect(
         driver_options=sources.driver_options,
         server=ServerAsker(host),
         guests=Lazy(lambda: read_guests(host)),
+        firewall=Lazy(lambda: _firewall(host)),
         read=cache(lambda path: file_fact(host, path)),
         program=cache(lambda path: program_fact(host, path)),
     )
@@ -201,6 +202,12 @@ def _units(host: Host, role: Role, files: dict[str, FileFact]) -> dict[str, Unit
 
 def _since(text: str) -> float | None:
     return float(text[1:]) if re.fullmatch(r"@\d+", text) else None
+
+
+def _firewall(host: Host) -> str:
+    from nutwizard.engine.firewall import read_firewall
+
+    return read_firewall(host)
 
 
 def _free(host: Host) -> int:

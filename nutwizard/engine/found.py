@@ -6,12 +6,15 @@ import time
 from collections.abc import Iterator
 
 from nutwizard.core import paths
-from nutwizard.core.facts import Facts, Role
+from nutwizard.core.facts import Facts, Kind, Role
 from nutwizard.core.server import listen_lines
+from nutwizard.core.standing import in_short
 from nutwizard.formats.nutfile import NutFile
 from nutwizard.formats.sections import SectionFile
 
 Row = tuple[str, str, str]
+#: Columns of the guests' names; the others are counted.
+_GUESTS = 50
 
 
 def found_here(facts: Facts, role: Role) -> list[Row]:
@@ -20,6 +23,7 @@ def found_here(facts: Facts, role: Role) -> list[Row]:
         ("machine", f"{facts.hostname or '?'}, {facts.kind.words}", facts.kind_evidence),
         ("system", facts.system, "/etc/os-release"),
         ("Proxmox VE", facts.pve, "dpkg"),
+        *(_node_rows(facts) if facts.kind is Kind.PVE else ()),
         ("NUT", facts.nut.text, facts.nut.known_from),
         *(_host_rows(facts) if role is Role.HOST else ()),
         ("NUT runs", _daemons(facts), "its processes"),
@@ -27,6 +31,14 @@ def found_here(facts: Facts, role: Role) -> list[Row]:
         ("free for backups", f"{facts.free >> 20} MiB" if facts.free else "", paths.STATE),
     ]
     return [row for row in rows if row[1]]
+
+
+def _node_rows(facts: Facts) -> Iterator[Row]:
+    """What is known of a Proxmox VE node beside NUT."""
+    guests = [guest.name or str(guest.id) for guest in facts.guests()]
+    told = f"{len(guests)}: {in_short(guests, _GUESTS)}" if guests else ""
+    yield "guests", told, "/etc/pve/qemu-server and lxc"
+    yield "firewall", facts.firewall(), "of the datacenter, /etc/pve/firewall/cluster.fw"
 
 
 def _host_rows(facts: Facts) -> Iterator[Row]:

@@ -20,7 +20,6 @@ from nutwizard.core.site import Client
 from nutwizard.core.step import View
 from nutwizard.engine import carry, registry
 from nutwizard.engine.detect import Sources
-from nutwizard.engine.found import found_here
 from nutwizard.engine.host import Host
 from nutwizard.engine.planner import Planner, Walk
 from nutwizard.engine.saved import PasswordFiles, draw, put_answers, secrets_of
@@ -107,6 +106,8 @@ class Session(Answered):
 
     def found(self) -> list[tuple[str, str, str]]:
         """(what, value, how it is known) for the overview, safe to show."""
+        from nutwizard.engine.found import found_here
+
         return [
             (what, safe_text(value), safe_text(known))
             for what, value, known in found_here(self.facts, self.role)

@@ -238,6 +238,30 @@ def test_what_is_kept_is_counted(tmp_path: Path) -> None:
     )
 
 
+@AS_ROOT
+def test_what_waits_for_being_written_is_listed(tmp_path: Path) -> None:
+    host = OfflineHost(make_tree(tmp_path / "tree"))
+    rows = {row.path: row for row in list_paths(host, Role.HOST).rows}
+    assert (rows[paths.RESUME].lacking, rows[paths.NEXT].lacking) == (False, False)
+    host.make_folder(paths.RESUME, owner("root:root 0700"))
+    for name, given in {
+        "answers.yaml": "root:root 0600",
+        "place": "root:root 0600",
+        "x.password": "root:nut 0640",
+    }.items():
+        host.create(f"{paths.RESUME}/{name}", CANARY.encode(), owner(given))
+    rows = {row.path: row for row in list_paths(host, Role.HOST).rows}
+    found = {path[len(paths.RESUME) :]: row for path, row in rows.items() if path.startswith(paths.RESUME)}
+    assert [(name, row.purpose) for name, row in found.items()] == [
+        ("", "what was typed and is not written yet"),
+        ("/answers.yaml", "the typed answers"),
+        ("/place", "where the person was"),
+        ("/x.password", "a typed password"),
+    ]
+    assert [name for name, row in found.items() if row.wrong] == ["/x.password"]
+    assert rows[paths.RESUME].there is There.THERE
+
+
 @pytest.mark.parametrize(
     ("need", "given", "text"),
     [

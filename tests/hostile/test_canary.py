@@ -28,6 +28,7 @@ CANARIES = {
     "client, from a file": "c4n4ry-client-file",
     "client, typed over a pipe": "c4n4ry-client-piped",
     "client, typed in one step": "c4n4ry-client-step",
+    "client, typed and left": "c4n4ry-client-left",
     "client, typed in a terminal": "c4n4ry-client-arrows",
     "client, typed and refused": "c4n4ry refused",
     "monitor, in the answers": "c4n4ry-monitor-inline",
@@ -101,6 +102,7 @@ monitor: {{ups: apc, server: {server}, user: upsmonclient, password_file: vm.pas
 #: Below a machine's root: where a secret may be, each in a file that only root, or root and nut, read.
 ALLOWED = re.compile(
     r"(etc/nut/[\w.-]+|etc/nutwizard/(clients/[\w-]+/)?\w+\.password"
+    r"|var/lib/nutwizard/resume/\w+\.password"
     r"|var/lib/nutwizard/transactions/\d{6}/(before|after)/\d+)"
 )
 PRACTICE_TABLES = re.compile(r"(host|vm)\.units\.json")
@@ -205,6 +207,8 @@ def offline_host(trail: Trail) -> None:
         *at, "--plain", "step", "client_user", replies={"password": C["client, typed in one step"], **write}
     )
     bench.talk(*at, "--plain", "apply", files, "--ask", "monitor", replies={"its password": "", **write})
+    left = {"password": C["client, typed and left"], "What now? [diff]": "quit", "What now? [write]": "quit"}
+    bench.talk(*at, "--plain", "step", "client_user", replies=left, code=130)
     # the generated ones of a guided run
     fresh = trail.root("offline-fresh", "host", STOCK)
     bench.talk("--root", str(fresh), "--role", "host", "--plain", replies=write)

@@ -32,10 +32,27 @@ def own_rows(look: Look, remarks: list[str]) -> tuple[int, int] | None:
         group, PathKind.LOCK, f"{paths.STATE}/lock", "one run at a time",
         absent="only once nutwizard has changed something",
     )  # fmt: skip
+    _not_written(look)
+    look.add(
+        group, PathKind.FILE, paths.NEXT, "what comes next, as the last run said", Need.PRIVATE,
+        absent="only once a run has written it down",
+    )  # fmt: skip
     look.add(
         group, PathKind.UNIT, RECOVER_UNIT, "puts files back after a power cut", absent="only during a change"
     )
     return kept
+
+
+def _not_written(look: Look) -> None:
+    """What was typed and waits for being written."""
+    look.add(
+        Group.OWN, PathKind.FOLDER, paths.RESUME, "what was typed and is not written yet", Need.PRIVATE,
+        absent="only while there is something",
+    )  # fmt: skip
+    purposes = {paths.RESUMED_ANSWERS: "the typed answers", paths.RESUMED_PLACE: "where the person was"}
+    for name in look.names(paths.RESUME)[:MOST_OTHERS]:
+        path = f"{paths.RESUME}/{name}"
+        look.add(Group.OWN, look.kind(path), path, purposes.get(path, "a typed password"), Need.PRIVATE)
 
 
 def _clients(look: Look, folder: str) -> None:
