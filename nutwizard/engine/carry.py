@@ -105,6 +105,7 @@ def values_now(host: Host, facts: Facts, role: Role) -> tuple[str, Mapping[str, 
     from nutwizard.core.links import DriverData, Reachable
     from nutwizard.engine.nut_client import Limits, open_client
     from nutwizard.engine.nut_errors import NutError
+    from nutwizard.engine.probe import shown_first
 
     try:
         targets = [link.target for link in links_now(host, facts, role)]
@@ -117,7 +118,7 @@ def values_now(host: Host, facts: Facts, role: Role) -> tuple[str, Mapping[str, 
     except (NutError, WizardError, ValueError) as error:
         return safe_text(getattr(error, "text", str(error))), {}
     what = f"{found.ups} on {bracketed(server.address)}:{server.port}"
-    return safe_text(what), {safe_text(name): safe_text(value) for name, value in values.items()}
+    return safe_text(what), {safe_text(name): safe_text(value) for name, value in shown_first(values).items()}
 
 
 def leave_next(host: Host, text: str) -> str:

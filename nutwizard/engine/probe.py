@@ -265,7 +265,7 @@ def stages_of(link: Link) -> tuple[Link, ...]:
 def _data(link: Link, status: str, values: Mapping[str, str]) -> Finding:
     if status == "WAIT":
         return Finding(link, State.WAITING, NO_DATA)
-    return Finding(link, State.PROVEN, f"status {status}", values=_shown(values))
+    return Finding(link, State.PROVEN, f"status {status}", values=shown_first(values))
 
 
 def _rights(link: Link, target: Rights) -> Finding:
@@ -291,6 +291,7 @@ def _same(found: str, wanted: str) -> bool:
         return found == wanted
 
 
-def _shown(values: Mapping[str, str]) -> dict[str, str]:
+def shown_first(values: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a UPS, those that the guide shows first."""
     first = {name: values[name] for name in SHOWN if name in values}
     return first | {name: value for name, value in values.items() if name not in first}

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from nutwizard.core.answers import Origin, Proposed
-from nutwizard.core.fields import Choice, Field, FieldKind
+from nutwizard.core.fields import Choice, Field
 from nutwizard.core.shown import safe_text
 from nutwizard.prompts.asker import Back, HelpWanted
-from nutwizard.wording.item import Item
+from nutwizard.wording.item import Item, cell
 from nutwizard.wording.layout import Line, Text
 
 _DONE, _ADD = Choice("done", "go on with these"), Choice("add", "one more")
@@ -89,8 +89,4 @@ def _proposed(column: Field, old: Any, given: dict[str, Any]) -> Proposed | None
     """What was typed a moment ago, the cell as it is, else the first of several choices."""
     if column.name in given:
         return Proposed(given[column.name], Origin.TYPED)
-    if old is not None:
-        return Proposed(getattr(old, column.name), Origin.CURRENT, "as it is")
-    if column.spec.kind is FieldKind.CHOICE and column.spec.choices and not column.spec.optional:
-        return Proposed(column.spec.choices[0].value, Origin.DETECTED, "the first of them")
-    return None
+    return cell(column, old)

@@ -24,9 +24,10 @@ from nutwizard.tui.choose import Ask
 from nutwizard.tui.desk import Desk
 from nutwizard.tui.frame import LEAST_COLUMNS, LEAST_ROWS, Frame
 from nutwizard.tui.reader import Reader, Topics
+from nutwizard.tui.widgets import with_keys
 from nutwizard.wording.contract import WizardSession
-from nutwizard.wording.layout import Line, lines_of, paint
-from nutwizard.wording.reading import body_lines
+from nutwizard.wording.layout import Line
+from nutwizard.wording.reading import bare, body_lines
 
 OVERVIEW, REVIEW, CHECK, FINISH = "overview", "review", "check", "finish"
 #: Seconds until a person is told what a screen waits for.
@@ -182,6 +183,10 @@ class WizardApp(App[Ended]):
     async def _switch(self, screen: Frame) -> None:
         await self.switch_screen(screen)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """While files are written nothing is left, and no key says so."""
+        return not self.busy if action == "leave" else True
+
     def read_topic(self, name: str) -> None:
         """Open a page."""
         self.push_screen(self._page(name))
@@ -210,7 +215,7 @@ class WizardApp(App[Ended]):
     async def _done(self) -> None:
         """After an apply its code and its text are those of the command."""
         assert self.outcome is not None
-        words = paint(lines_of(self.last_words), False) if self.last_words else self.outcome.text
+        words = bare(self.last_words) if self.last_words else self.outcome.text
         self.exit(Ended(self.outcome.code, words))
 
     def _handle_exception(self, error: Exception) -> None:
@@ -229,7 +234,7 @@ class WizardApp(App[Ended]):
 
     def _page(self, name: str) -> Reader:
         title = registry.topics(self.role)[name]
-        return Reader(title, body_lines(name, self.role), practice=self.practice)
+        return Reader(title, with_keys(body_lines(name, self.role)), practice=self.practice)
 
 
 def _resumed(session: WizardSession) -> str:

@@ -14,7 +14,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from nutwizard.core.fields import Choice
-from nutwizard.tui.widgets import Keys, plain
+from nutwizard.tui.widgets import Keys, Menu, plain
 
 #: Lists from this length on are searched by typing.
 LONG = 12
@@ -46,8 +46,6 @@ class Over(ModalScreen[Any]):
 class ChooseOne(Over):
     """One of several. The value that is chosen, or None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "take", "take it")]
-
     def __init__(self, title: str, choices: Sequence[Choice], now: str) -> None:
         super().__init__(title)
         self._choices, self._seen, self._now = tuple(choices), tuple(choices), now
@@ -55,7 +53,7 @@ class ChooseOne(Over):
     def inner(self) -> ComposeResult:
         if len(self._choices) >= LONG:
             yield Input(placeholder="type to search", compact=True, id="search")
-        yield OptionList(*_rows(self._choices), compact=True, markup=False)
+        yield Menu(*_rows(self._choices), enter_word="take it")
 
     def on_mount(self) -> None:
         rows = self.query_one(OptionList)
@@ -127,7 +125,7 @@ class ChooseMany(Over):
         self._free = free
 
     def inner(self) -> ComposeResult:
-        yield OptionList(*self._marked(), compact=True, markup=False)
+        yield Menu(*self._marked())
         if self._free is not None:
             yield Input(placeholder="others: type them, Tab leads here", compact=True, id="others")
         yield Static(id="wrong")

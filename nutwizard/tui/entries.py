@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rich.text import Text as RichText
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -72,6 +73,11 @@ class Entry(Widget):
         """A value that came from a list or was drawn: as if the person had typed it."""
         raise NotImplementedError
 
+    @property
+    def has_list(self) -> bool:
+        """Whether the value can be taken from a list."""
+        return bool(self.item.offered)
+
     def chooser(self) -> ModalScreen[Any] | None:
         """The list from which the value can be taken; None where there is none."""
         return None
@@ -81,8 +87,8 @@ class TextEntry(Input, Entry):
     """One line: texts, numbers, several words, passwords."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+t", "reveal", "show", show=False),
-        Binding("ctrl+g", "draw", "generate", show=False),
+        Binding("ctrl+g", "draw", "generate"),
+        Binding("ctrl+t", "reveal", "show"),
     ]
 
     class Draw(Message):
@@ -99,6 +105,12 @@ class TextEntry(Input, Entry):
         super().__init__(password=self._is_secret, compact=True, id=f"field-{item.field.name}")
         self.cursor_blink = False
         self.offer(item)
+
+    @property
+    def _value(self) -> RichText:
+        """What is drawn: a password as stars, since Textual's dots are no ASCII."""
+        shown = "*" * len(self.value) if self.password else self.value
+        return RichText(shown, no_wrap=True, overflow="ignore", end="")
 
     @property
     def touched(self) -> bool:

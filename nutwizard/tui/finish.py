@@ -16,8 +16,8 @@ from nutwizard.engine.outcome import Outcome
 from nutwizard.tui.frame import Frame
 from nutwizard.tui.widgets import Pane, Rule
 from nutwizard.wording.contract import WizardSession
-from nutwizard.wording.layout import Line, Tone, lines_of, paint
-from nutwizard.wording.reading import text_of
+from nutwizard.wording.layout import Line, Tone
+from nutwizard.wording.reading import bare
 from nutwizard.wording.screens import finish_lines, protected_lines
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def look(session: WizardSession, outcome: Outcome, plan: Plan | None) -> Seen:
         *protected_lines(session, outcome),
         *finish_lines(session, outcome, plan or Plan(session.role)),
     ]
-    file = session.leave_next(text_of(lines, None))
-    return Seen(tuple(lines), file)
+    file = session.leave_next(bare(lines))
+    return Seen(tuple(lines), session.host.on_disk(file) if file else "")
 
 
 async def make(app: WizardApp, notice: str) -> Frame:
@@ -89,7 +89,7 @@ class Finish(Frame):
         """The bare text on the terminal itself: nothing beside it, no line broken; Enter leads back."""
         try:
             with self.app.suspend():
-                sys.stdout.write(paint(lines_of(self._seen.lines), False))
+                sys.stdout.write(bare(self._seen.lines))
                 sys.stdout.write("\nEnter leads back to nutwizard. ")
                 sys.stdout.flush()
                 sys.stdin.readline()

@@ -148,11 +148,14 @@ class Form(Container, can_focus=False):
             spec = entry.item.field.spec
             mark = ">" if name == self._at else "!" if name in trouble else " "
             where = "changed" if entry.touched else entry.item.where
-            if name in trouble:
-                note = f"! {trouble[name]}"
-            else:
-                note = "  ".join(part for part in (_unit(entry), where) if part)
+            words = (_short(trouble[name]),) if name in trouble else (_unit(entry), where)
+            note = "  ".join(part for part in words if part)
             yield name, f"{mark} {spec.label}", note
+
+
+def _short(trouble: str) -> str:
+    """What a field that has not the focus says of what is wrong with it."""
+    return "! needed" if trouble.startswith("is needed") else "! wrong"
 
 
 def _unit(entry: Entry) -> str:

@@ -17,11 +17,12 @@ from nutwizard.core.errors import AnswersError, Exit
 from nutwizard.core.facts import Role
 from nutwizard.core.fields import Choice
 from nutwizard.core.standing import Standing, StepState
+from nutwizard.engine import registry
 from nutwizard.tui.choose import Ask
 from nutwizard.tui.frame import Frame
-from nutwizard.tui.widgets import Menu, Pane, Rule, plain
+from nutwizard.tui.widgets import Menu, Pane, Rule, plain, with_keys
 from nutwizard.wording.contract import WizardSession
-from nutwizard.wording.layout import Line, cells
+from nutwizard.wording.layout import Line, cells, markdown
 from nutwizard.wording.screens import PROMISE, machine_name, problem_text
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Overview(Frame):
     def __init__(self, seen: Seen, *, practice: bool, notice: str) -> None:
         super().__init__("nutwizard", seen.machine, practice=practice, notice=notice)
         self._seen = seen
+        self._about_rule = Rule()
         self._names = [name for name, _ in seen.guide]
 
     def body(self) -> ComposeResult:
@@ -99,6 +101,18 @@ class Overview(Frame):
             with Container(id="steps-box"):
                 yield Rule("Steps")
                 yield Menu(*self._rows(), enter_word="go on", id="steps")
+
+            with Container(id="about-box"):
+                yield self._about_rule
+                yield Pane(rule=self._about_rule, id="about")
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        """Where there is room, what the chosen step is about."""
+        name, title = self._seen.guide[event.option_index]
+        self._about_rule.say(title)
+        self.query_one("#about", Pane).show(
+            with_keys(markdown(registry.page_of(name, self.wizard.role).intro))
+        )
 
     def on_mount(self) -> None:
         rows = self.query_one("#steps", OptionList)
@@ -182,7 +196,8 @@ class Overview(Frame):
 
 def row_text(number: int, title: str, width: int, standing: Standing) -> str:
     """A step in the list: number, title, state, and why."""
-    return f"{number:>2} {title:<{width}}  {standing.state:<8}  {standing.why}".rstrip()
+    why = "" if standing.state is StepState.OTHER_ROLE else standing.why
+    return f"{number:>2} {title:<{width}}  {standing.state:<{len(StepState.UNKNOWN)}}  {why}".rstrip()
 
 
 def found_lines(found: Sequence[tuple[str, str, str]], column: int) -> list[Line]:
@@ -207,5 +222,7 @@ def _problems(session: WizardSession) -> list[tuple[str, str]]:
     try:
         session.plan()
     except AnswersError as error:
-        return [(problem.field.partition(".")[0], problem_text(problem)) for problem in error.problems]
+        steps = [problem.field.partition(".")[0] for problem in error.problems]
+        texts = [problem_text(problem, step) for problem, step in zip(error.problems, steps, strict=True)]
+        return list(zip(steps, texts, strict=True))
     return []

@@ -99,6 +99,10 @@ class ListEntry(Entry, can_focus=True):
         return self.value is not None
 
     @property
+    def has_list(self) -> bool:
+        return True
+
+    @property
     def now(self) -> tuple[Any, ...]:
         """The value that stands there."""
         if self.value is not None:

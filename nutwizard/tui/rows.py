@@ -11,13 +11,14 @@ from textual.binding import Binding, BindingType
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from nutwizard.core.answers import Origin, Proposed
-from nutwizard.core.fields import Field, FieldKind
+from nutwizard.core.answers import Proposed
+from nutwizard.core.fields import Field
 from nutwizard.tui.choose import Over
 from nutwizard.tui.entries import Entry
 from nutwizard.tui.fields import items_of
 from nutwizard.tui.form import Form
-from nutwizard.tui.widgets import plain
+from nutwizard.tui.widgets import Menu, plain
+from nutwizard.wording.item import cell
 
 _NONE = "none yet: a adds one"
 
@@ -37,7 +38,7 @@ class RowsScreen(Over):
         self._field, self._rows = field, list(rows)
 
     def inner(self) -> ComposeResult:
-        yield OptionList(compact=True, markup=False)
+        yield Menu(enter_word="go on with these")
 
     def on_mount(self) -> None:
         self._fill(0)
@@ -92,9 +93,7 @@ class RowScreen(Over):
         self._field = field
         offers = field.spec.offers
         hints = {c.name: offers.get(c.name, ()) for c in field.columns if not c.spec.choices}
-        proposals: dict[str, Proposed | None] = {
-            column.name: _proposed(column, old) for column in field.columns
-        }
+        proposals: dict[str, Proposed | None] = {column.name: cell(column, old) for column in field.columns}
         self._items = items_of(field.columns, proposals, hints)
 
     def inner(self) -> ComposeResult:
@@ -151,12 +150,3 @@ async def choose_for(screen: Any) -> None:
     value = await screen.app.push_screen_wait(chooser)
     if value is not None:
         entry.put(value)
-
-
-def _proposed(column: Field, old: Any) -> Proposed | None:
-    """The cell as it is, else the first of several choices."""
-    if old is not None:
-        return Proposed(getattr(old, column.name), Origin.CURRENT, "as it is")
-    if column.spec.kind is FieldKind.CHOICE and column.spec.choices and not column.spec.optional:
-        return Proposed(column.spec.choices[0].value, Origin.DETECTED, "the first of them")
-    return None

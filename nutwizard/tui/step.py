@@ -16,12 +16,12 @@ from nutwizard.core.errors import Problem
 from nutwizard.core.page import Page
 from nutwizard.core.plan import FileChange
 from nutwizard.core.standing import Standing
-from nutwizard.tui.entries import TextEntry
+from nutwizard.tui.entries import Entry, TextEntry
 from nutwizard.tui.fields import items_of
 from nutwizard.tui.form import Form
 from nutwizard.tui.frame import Frame
 from nutwizard.tui.rows import choose_for
-from nutwizard.tui.widgets import Pane, Rule, plain
+from nutwizard.tui.widgets import Pane, Rule, plain, with_keys
 from nutwizard.wording import show
 from nutwizard.wording.contract import WizardSession
 from nutwizard.wording.item import Item
@@ -113,6 +113,10 @@ class StepScreen(Frame):
                 yield change
                 yield Pane(rule=change, id="diff")
         self._change_rule = change
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The key of a list is one only where there is a list."""
+        return not isinstance(self.focused, Entry) or self.focused.has_list if action == "list" else True
 
     def on_mount(self) -> None:
         self._newest = 0
@@ -252,7 +256,7 @@ class StepScreen(Frame):
 
 def page_lines(page: Page) -> tuple[list[Line], dict[str, int]]:
     """The page as lines, and at which of them the part about a field begins."""
-    lines = markdown(page.intro)
+    lines = with_keys(markdown(page.intro))
     parts = {}
     for name, text in page.help.items():
         lines.append(Line())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rich.color import Color
@@ -129,13 +130,13 @@ class Keys(Static):
         """Show what can be pressed now."""
         if not self.is_mounted or self.app.screen is not self.screen:
             return
-        words: list[Content] = []
-        room = self.size.width - 1
-        for key, description in self._known():
-            room -= cells(key) + cells(description) + 3
-            if room < 0:
-                break
-            words.append(Content.assemble((key, "bold"), f" {description}"))
+        known = self._known()
+        while (
+            sum(cells(key) + cells(word) + 3 for key, word in known) > self.size.width + 1 and len(known) > 1
+        ):
+            least = next((n for n in reversed(range(len(known))) if known[n][0] not in _LAST), -1)
+            del known[least]
+        words = [Content.assemble((key, "bold"), f" {word}") for key, word in known]
         self.update(Content.assemble(" ", Content("  ").join(words)))
 
     def _known(self) -> list[tuple[str, str]]:
@@ -252,8 +253,6 @@ class Pane(ScrollView, can_focus=False):
         self._rule.say(hint="PgDn: more" if left > 0 else "PgUp: back" if above else "")
 
 
-def block(lines: Sequence[Line], width: int) -> Content:
-    """Lines as content for a widget that does not scroll."""
-    return Content("\n").join(
-        Content(part.text) for line in lines_of(lines) for part in fitted(line, max(1, width))
-    )
+def with_keys(lines: Sequence[Line]) -> list[Line]:
+    """A page for screens: prompts open the help with `?`, which here is a letter of a text."""
+    return [replace(line, text=line.text.replace("Press ?", "Press F1")) for line in lines]

@@ -99,3 +99,12 @@ class Item:
             if isinstance(raw, str) and not raw.strip():
                 raise ValueError("It cannot be left empty.") from None
             raise
+
+
+def cell(column: Field, old: Any) -> Proposed | None:
+    """What is proposed for a field of a row: as the row `old` has it, else the first of several choices."""
+    if old is not None:
+        return Proposed(getattr(old, column.name), Origin.CURRENT, "as it is")
+    if column.spec.kind is FieldKind.CHOICE and column.spec.choices and not column.spec.optional:
+        return Proposed(column.spec.choices[0].value, Origin.DETECTED, "the first of them")
+    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nutwizard.core.facts import Role
 from nutwizard.engine import registry
-from nutwizard.wording.layout import Line, Text, Tone, fitted, lines_of, markdown
+from nutwizard.wording.layout import WIDEST, Line, Text, Tone, fitted, lines_of, markdown
 
 
 def topic_lines(name: str, role: Role) -> list[Line]:
@@ -38,6 +38,16 @@ def text_of(text: Text, columns: int | None) -> str:
     """The lines as one text: within a terminal of so many columns; None (a pipe): code is never cut."""
     wide = columns or max((len(line.text) for line in lines_of(text)), default=1)
     return "".join(f"{part.text}\n" for line in lines_of(text) for part in fitted(line, wide))
+
+
+def bare(text: Text) -> str:
+    """The lines for the terminal itself: prose wrapped, what is to be copied whole."""
+    lines = (part for line in lines_of(text) for part in (fitted(line, WIDEST) if _wraps(line) else [line]))
+    return "".join(f"{line.text}\n" for line in lines)
+
+
+def _wraps(line: Line) -> bool:
+    return line.tone in (Tone.PROSE, Tone.TITLE)
 
 
 def _part(name: str, text: str) -> list[Line]:
