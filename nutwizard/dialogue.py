@@ -16,6 +16,7 @@ from nutwizard.core.answers import AnswersSet
 from nutwizard.core.errors import Exit, NeedsRoot, UsageError
 from nutwizard.core.facts import Role
 from nutwizard.core.fields import Choice
+from nutwizard.crash import ScreensBroke
 from nutwizard.engine import aftermath, registry
 from nutwizard.engine.detect import Sources
 from nutwizard.engine.host import Host
@@ -48,6 +49,8 @@ class Person:
             from nutwizard.tui.run import run
 
             ended = run(session, only=only, mouse=self._mouse)
+            if ended.crashed is not None:
+                raise ScreensBroke(ended.writing) from ended.crashed
             if ended.text:
                 opening.write(sys.stdout, ended.text.rstrip("\n"))
             code = ended.code

@@ -27,6 +27,8 @@ _SWITCH = {
     Role.HOST: "as a host instead: the UPS is connected here",
     Role.CLIENT: "as a client instead: it follows another machine's UPS",
 }
+#: The place behind the last step.
+REVIEW = "review"
 BACK = Choice("back", "one step back")
 READ = Choice("read", "pages to read: users, firewall, the test, what each step teaches")
 QUIT = Choice("quit", "leave; nothing is written")
@@ -76,12 +78,14 @@ def _decide(session: GuidedSession, asker: Asker, only: tuple[str, ...]) -> Plan
         asker.page([*screens.head(session, title), *reading.body_lines("overview", session.role)])
     while True:  # every turn waits for the person
         if at < 0:
-            steps, at = only or _overview(session, asker), 0
+            steps, at = (only, 0) if only else _overview(session, asker)
             session.narrow(() if steps == session.steps else steps)
         elif at < len(steps):
+            session.stay(steps[at])
             move = _step(session, asker, steps[at])
             at = _moved(at, move, first=0 if only else -1)
         else:
+            session.stay(REVIEW)
             plan = _review(session, asker)
             if plan is not None:
                 return plan
@@ -94,29 +98,38 @@ def _moved(at: int, move: Move, first: int) -> int:
     return {Move.NEXT: at + 1, Move.BACK: max(first, at - 1)}.get(move, at)
 
 
-def _overview(session: GuidedSession, asker: Asker) -> tuple[str, ...]:
-    """What was found and what there is to do. The steps that the person wants to be asked."""
+def _overview(session: GuidedSession, asker: Asker) -> tuple[tuple[str, ...], int]:
+    """What was found and what there is to do. The steps that are to be asked, and at which to begin."""
     states = {step: session.state(step) for step in session.steps}
     asker.page(screens.overview_lines(session, states))
+    resumes = session.resumed > 0 and session.place in (*session.steps, REVIEW)
     settled = all(state == "in place" for state in states.values())
     if settled:
         asker.page(f"Everything is in place. To prove that it works: {screens.command(session, 'check')}")
     other = Role.CLIENT if session.role is Role.HOST else Role.HOST
     rows = (
+        *((_kept(session),) if resumes else ()),
         Choice("continue", "all steps, one after the other"),
         Choice("one", "one step only"),
         QUIT,
         Choice("switch", _SWITCH[other]),
         READ,
+        *((Choice("forget", "the answers kept from before"),) if session.resumed else ()),
     )
     todo = next((step for step, state in states.items() if state != "in place"), session.steps[0])
     steps = [Choice(step, f"{session.title(step)}, {state}") for step, state in states.items()]
     while True:  # every turn waits for the person
-        picked = asker.choose("What now?", rows, "quit" if settled else "continue")
+        default = "kept" if resumes else "quit" if settled else "continue"
+        picked = asker.choose("What now?", rows, default)
         if picked == "quit":
             raise _Quit(Exit.DONE if settled else Exit.INTERRUPTED)
         if picked == "continue":
-            return session.steps
+            return session.steps, 0
+        if picked == "kept":
+            return session.steps, (*session.steps, REVIEW).index(session.place)
+        if picked == "forget":
+            session.start_over()
+            return _overview(session, asker)
         if picked == "switch":
             raise OtherRole(other)
         if picked == READ.value:
@@ -124,7 +137,14 @@ def _overview(session: GuidedSession, asker: Asker) -> tuple[str, ...]:
             continue
         picked = asker.choose("Which step?", (*steps, Choice("back", "to the question before")), todo)
         if picked != "back":
-            return (picked,)
+            return (picked,), 0
+
+
+def _kept(session: GuidedSession) -> Choice:
+    """To where the person was, with the answers that were given then."""
+    where = session.title(session.place) if session.place in session.steps else "the review"
+    count = f"{session.resumed} answer{'s' * (session.resumed != 1)}"
+    return Choice("kept", f"go on at {where}, with {count} kept from before")
 
 
 def _step(session: GuidedSession, asker: Asker, step: str) -> Move:

@@ -63,11 +63,16 @@ THEME = Theme(
 
 @dataclass(frozen=True)
 class Ended:
-    """How the wizard ended: exit code, what to print then, and the role it is to be started in again."""
+    """How the wizard ended: exit code, what to print then, and the role it is to be started in again.
+
+    `crashed`: the error that ended it; `writing`: files were being written then.
+    """
 
     code: Exit
     text: str = ""
     role: Role | None = None
+    crashed: Exception | None = None
+    writing: bool = False
 
 
 class WizardApp(App[Ended]):

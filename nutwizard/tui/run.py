@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nutwizard.core.errors import Exit
+from nutwizard.core.errors import Exit, WizardError
 from nutwizard.tui.app import Ended, WizardApp
 from nutwizard.wording.contract import OtherRole, WizardSession
 
@@ -10,12 +10,15 @@ from nutwizard.wording.contract import OtherRole, WizardSession
 def run(session: WizardSession, *, only: tuple[str, ...] = (), mouse: bool = False) -> Ended:
     """The guided run on the whole screen; `only`: just these steps.
 
-    Raises OtherRole, and the error that ended the screens if one did.
+    Raises OtherRole, and a WizardError that ended it. An error that nobody foresaw is in `crashed`: the
+    caller tells of it.
     """
     app = WizardApp(session, only)
     ended = app.run(mouse=mouse)
-    if app.crashed is not None:
+    if isinstance(app.crashed, WizardError):
         raise app.crashed
+    if app.crashed is not None:
+        return Ended(Exit.FAILED, crashed=app.crashed, writing=app.busy)
     if ended is None:
         return Ended(Exit.INTERRUPTED)
     if ended.role is not None:

@@ -102,6 +102,8 @@ class FakeSession:
     door: Door = Door.LIVE
     settled: bool = False
     first: bool = False
+    place: str = ""
+    resumed: int = 0
     role: Role = Role.HOST
     named_clients: tuple[Client, ...] = ()
     steps: tuple[str, ...] = ("driver", "listen", "client_user")
@@ -173,6 +175,12 @@ class FakeSession:
 
     def clients(self) -> tuple[Client, ...]:
         return self.named_clients
+
+    def stay(self, place: str) -> None:
+        self.place = place
+
+    def start_over(self) -> None:
+        self.answers, self.resumed = {}, 0
 
     def narrow(self, steps: Collection[str]) -> None:
         self.narrowed = tuple(steps)

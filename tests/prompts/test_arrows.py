@@ -169,4 +169,4 @@ def test_the_engines_session_is_what_the_dialogue_needs() -> None:
     names = {name for name in vars(GuidedSession) if not name.startswith("_")}
     given_when_made = {"facts", "host", "role", "steps"}
     assert fits is not None
-    assert names - given_when_made <= set(vars(Session))
+    assert names - given_when_made <= set(dir(Session))
