@@ -7,7 +7,9 @@ person was. That something cannot be kept, or be read again, ends no run: `troub
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from nutwizard.core.answers import Given, Origin
@@ -41,6 +43,7 @@ class Resume:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._kept: dict[str, bytes] = {}
+        self._lock = threading.Lock()
         self.trouble = ""
         self.place = ""
         self.at = 0.0
@@ -60,7 +63,7 @@ class Resume:
 
     def keep(self, role: Role, steps: Sequence[Step[Any]], sections: Sections) -> None:
         """Make these the answers that are kept; without any, none are."""
-        try:
+        with self._going_on("What you type is not kept"):
             secrets = dict(_secrets(sections))
             for name, secret in secrets.items():
                 self._write(f"{RESUME}/{name}", f"{secret.reveal()}\n")
@@ -69,24 +72,27 @@ class Resume:
                 text = sections_text(_HEAD, role, steps, values, lambda step, each: _file_of(step, each.name))
                 self._write(RESUMED_ANSWERS, text)
             self._tidy({*secrets, *(["answers.yaml"] if sections else []), "place"})
-        except (OSError, ValueError) as error:
-            self._say("What you type is not kept", RESUME, error)
 
     def stay(self, place: str) -> None:
         """Keep where the person is, one short word."""
         self.place = place
-        try:
+        with self._going_on("What you type is not kept"):
             self._write(RESUMED_PLACE, f"{place}\n")
-        except (OSError, ValueError) as error:
-            self._say("What you type is not kept", RESUME, error)
 
     def clear(self) -> None:
         """Remove everything that is kept."""
         self.place, self.at = "", 0.0
-        try:
+        with self._going_on("What was typed is still there"):
             self._tidy(())
-        except OSError as error:
-            self._say("What was typed is still there", RESUME, error)
+
+    @contextmanager
+    def _going_on(self, what: str) -> Iterator[None]:
+        """One writing at a time, whatever threads a front end has; an error is said and ends nothing."""
+        with self._lock:
+            try:
+                yield
+            except (OSError, ValueError) as error:
+                self._say(what, RESUME, error)
 
     def _answers(self, role: Role) -> dict[str, dict[str, Given]] | None:
         """The kept answers; None when they are those of the other role."""

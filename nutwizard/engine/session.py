@@ -161,9 +161,8 @@ class Session(Answered):
 
     def drop_written(self) -> None:
         """Forget resumed answers that are in place: a run wrote them and was ended before it could do so."""
-        walk = self._walk
-        if self._save and self.resumed and not walk.problems and self._whole().draft.plan().empty:
-            self._typed.written(self.only or self.steps)
+        if self._save and self.resumed and not self._walk.problems and self.plan().empty:
+            self._typed.written(step for step in self.only or self.steps if step in self._typed.counting)
 
     def step_changes(self, step: str) -> list[FileChange]:
         """The files that change so far in which this step has a hand."""

@@ -6,13 +6,15 @@ import errno
 import os
 import stat
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nutwizard import opening
 from nutwizard.core import paths
-from nutwizard.core.answers import Origin
+from nutwizard.core.answers import AnswersSet, Given, Origin
 from nutwizard.core.errors import Exit
 from nutwizard.core.facts import Owner, Role
 from nutwizard.core.secret import Secret
@@ -20,6 +22,7 @@ from nutwizard.core.site import Client
 from nutwizard.engine.machine import OfflineHost
 from nutwizard.engine.resume import Resume
 from nutwizard.engine.session import Session
+from nutwizard.engine.sources import MachineSources
 from tests.support.sessions import AS_ROOT, make, opened
 
 pytestmark = AS_ROOT
@@ -201,6 +204,35 @@ def test_an_answer_of_this_run_comes_before_a_kept_one(tree: Path) -> None:
     assert again.answer("driver", {**DRIVER, "ups": "left"}) == ()
     assert again.proposals("driver")["ups"].value == "left"
     assert again.resumed == 2
+
+
+def test_what_the_command_line_gives_comes_before_a_kept_answer(tree: Path) -> None:
+    """As `step client_user --password-stdin` does."""
+    typed_in(tree)
+    host, given = OfflineHost(str(tree)), Secret("given-now", paths.CLIENT_PASSWORD)
+    named = AnswersSet(Role.HOST, "", {"client_user": {"password": Given(given, Origin.NAMED)}})
+    session = opening.open_session(
+        host, MachineSources(host), Role.HOST, named=named, save=True, only=["client_user"]
+    )
+    assert session.proposals("client_user")["password"].value == given
+    assert session.proposals("client_user")["name"].value == "vms"
+
+
+def test_two_writers_at_once_do_no_harm(tree: Path) -> None:
+    """A front end keeps the place from its screen and the answers from a worker."""
+    session = opened(tree)
+
+    def stay() -> None:
+        for number in range(60):
+            session.stay(f"place-{number}")
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(stay)
+        for number in range(60):
+            session.answer("driver", {**DRIVER, "ups": f"rack{number}"})
+        other.result()
+    assert session.kept_trouble == ""
+    assert (opened(tree).place, values(opened(tree), "driver")["ups"]) == ("place-59", "rack59")
 
 
 Spoil = Callable[[Path], None]
