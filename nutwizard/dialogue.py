@@ -36,6 +36,7 @@ class Person:
                 "Without one: nutwizard apply ANSWERS, or --plain to be asked line by line over a pipe",
             )
         self._mouse = args.mouse
+        self._heard: list[str] = []
         self._screens = not args.plain and not wants_plain(os.environ, sys.stdin, sys.stdout)
 
     @cached_property
@@ -43,12 +44,24 @@ class Person:
         """The prompts for this terminal; before the screens come up they ask what comes first."""
         return make_asker(os.environ, sys.stdin, sys.stdout)
 
+    def hear(self, text: str) -> None:
+        """What is said before the dialogue: at once, and again on the first screen, which covers it."""
+        opening.say(text)
+        self._heard.append(text)
+
     def converse(self, session: Session, only: tuple[str, ...] = ()) -> Exit:
         """The dialogue from its first question to its result. Raises OtherRole."""
         if self._screens:
             from nutwizard.tui.run import run
 
-            ended = run(session, only=only, mouse=self._mouse)
+            ended = run(
+                session,
+                only=only,
+                mouse=self._mouse,
+                hint=opening.hint(session.host),
+                heard=self._heard,
+            )
+            self._heard = []
             if ended.crashed is not None:
                 raise ScreensBroke(ended.writing) from ended.crashed
             if ended.text:
@@ -81,7 +94,7 @@ def guided(args: argparse.Namespace) -> Exit:
 def _guided(args: argparse.Namespace, person: Person) -> Exit:
     while True:  # every turn waits for the person
         host, sources = opening.open_host(args, quiet=True)
-        opening.writing(host, on_battery=args.on_battery)
+        opening.writing(host, on_battery=args.on_battery, say=person.hear)
         role = opening.proposed_role(args, host, sources) or _ask_role(person.asker)
         try:
             session = opening.open_session(host, sources, role, save=True, on_battery=args.on_battery)
@@ -94,7 +107,7 @@ def step(args: argparse.Namespace) -> Exit:
     """One step again."""
     person = Person(args)
     host, sources = opening.open_host(args, quiet=True)
-    opening.writing(host, on_battery=args.on_battery)
+    opening.writing(host, on_battery=args.on_battery, say=person.hear)
     role = opening.proposed_role(args, host, sources) or _ask_role(person.asker)
     names = commands.steps_of(args.name, tuple(found.name for found in registry.steps_of(role)))
     given = replayed.typed_password(role) if args.password_stdin else None

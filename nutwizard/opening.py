@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, TextIO
 
 from nutwizard.core.answers import AnswersSet
@@ -43,8 +43,8 @@ def open_host(args: argparse.Namespace, *, quiet: bool = False) -> tuple[Host, S
             practice = PracticeHost.open(None, Role(args.role or "host"))
         except OSError as error:
             raise UsageError(f"{error.filename}: {error.strerror}", "Nothing was changed.") from None
-        if practice.role is Role.CLIENT:
-            say(practice.client_hint())
+        if text := hint(practice):
+            say(text)
         return practice, practice
     from nutwizard.engine.machine import LiveHost, OfflineHost
 
@@ -58,9 +58,21 @@ def open_host(args: argparse.Namespace, *, quiet: bool = False) -> tuple[Host, S
     return offline, MachineSources(offline)
 
 
+def hint(host: Host) -> str:
+    """What a person on the practice client has to know about the practice host; "" elsewhere."""
+    if host.door is not Door.PRACTICE:
+        return ""
+    from nutwizard.engine.practice import PracticeHost
+
+    return host.client_hint() if isinstance(host, PracticeHost) and host.role is Role.CLIENT else ""
+
+
 def say(text: str) -> None:
     """A remark beside the result: it goes to stderr."""
     write(sys.stderr, safe_text(text))
+
+
+to_stderr = say
 
 
 def write(stream: TextIO, text: str) -> None:
@@ -76,7 +88,7 @@ def write(stream: TextIO, text: str) -> None:
 
 def read_only(host: Host) -> None:
     """A command that reads leaves an interrupted transaction to others. Raises Unfinished, Locked."""
-    _tell_lost(host)
+    _tell_lost(host, say)
     store = Store(host)
     record = store.unfinished()
     if record is not None:
@@ -88,7 +100,7 @@ def read_only(host: Host) -> None:
         say(text)
 
 
-def _tell_lost(host: Host) -> None:
+def _tell_lost(host: Host, say: Callable[[str], None]) -> None:
     """What became of a run whose line was lost before it could say so."""
     from nutwizard.engine import aftermath
 
@@ -98,11 +110,12 @@ def _tell_lost(host: Host) -> None:
         aftermath.told(host)
 
 
-def writing(host: Host, *, on_battery: bool = False) -> None:
+def writing(host: Host, *, on_battery: bool = False, say: Callable[[str], None] | None = None) -> None:
     """A command that writes first mends what an interrupted one left, and says so. Raises NeedsRoot.
 
-    `on_battery`: units are restarted for that even during an outage.
+    `on_battery`: units are restarted for that even during an outage. `say`: in place of stderr.
     """
+    say = say or to_stderr
     if not host.may_write():
         raise NeedsRoot(f"Only root may change {host.label}.")
     from nutwizard.engine.recovery import recover
@@ -110,7 +123,7 @@ def writing(host: Host, *, on_battery: bool = False) -> None:
     done = recover(host, Store(host), say, insist=on_battery)
     if done:
         say(done)
-    _tell_lost(host)
+    _tell_lost(host, say)
 
 
 def proposed_role(args: argparse.Namespace, host: Host, sources: Sources) -> Role | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -32,6 +33,7 @@ from nutwizard.wording.reading import bare, body_lines
 OVERVIEW, REVIEW, CHECK, FINISH = "overview", "review", "check", "finish"
 #: Seconds until a person is told what a screen waits for.
 SOON = 0.3
+_LEFT = "Nothing was written. Your answers are kept."
 #: Keys that always work: in a terminal that is too small, and while a screen is on its way.
 _ALWAYS = ("ctrl+q", "ctrl+c")
 
@@ -76,7 +78,10 @@ class Ended:
 
 
 class WizardApp(App[Ended]):
-    """The wizard. `only`: the steps that are asked; () all of them."""
+    """The wizard. `only`: the steps that are asked; () all of them.
+
+    `hint`: what a person who practises must know; `heard`: what was said before the screens came up.
+    """
 
     CSS = registry.asset("wizard.tcss")
     ENABLE_COMMAND_PALETTE = False
@@ -88,13 +93,21 @@ class WizardApp(App[Ended]):
         Binding("ctrl+c", "interrupt", "interrupt", show=False, priority=True),
     ]
 
-    def __init__(self, session: WizardSession, only: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        session: WizardSession,
+        only: tuple[str, ...] = (),
+        *,
+        hint: str = "",
+        heard: Sequence[str] = (),
+    ) -> None:
         super().__init__(ansi_color=True)
         self.register_theme(THEME)
         self.theme = THEME.name
         self.role, self.practice = session.role, session.practice
         self.steps = session.steps
         self.asked = only or session.steps
+        self.hint, self._heard = hint, tuple(heard)
         self.desk = Desk(session)
         self.only = only
         self.busy = False
@@ -117,6 +130,9 @@ class WizardApp(App[Ended]):
         await self._show(first, self._notice)
         if self._opening:
             await self.push_screen(self._page("overview"))
+        if self._heard:
+            lines = [Line(text) for text in self._heard]
+            await self.push_screen(Reader("Before this start", lines, practice=self.practice))
 
     async def on_event(self, event: events.Event) -> None:
         """Keys that come while a screen is on its way are for that screen.
@@ -132,19 +148,30 @@ class WizardApp(App[Ended]):
         await super().on_event(event)
 
     @work(exclusive=True, group="way")
-    async def travel(self, place: str, *, notice: str = "", steps: tuple[str, ...] | None = None) -> None:
-        """Show a place: the overview, a step, the review, the check, the end. `steps`: ask these from now on.
+    async def travel(
+        self,
+        place: str,
+        *,
+        notice: str = "",
+        steps: tuple[str, ...] | None = None,
+        gate: Callable[[], Awaitable[bool]] | None = None,
+    ) -> None:
+        """Show a place: the overview, a step, the review, the check, the end.
 
-        Work of the app, not of a screen, which would wait for its own end.
+        `steps`: ask these from now on; `gate`: whether the way is free, looked at first. It is work of the
+        app, not of a screen, which would wait for its own end.
         """
         self._on_the_way = True
+        slow = self.set_timer(SOON, self._tell_slow)
         try:
-            if steps is not None:
-                self.asked = steps
-                narrow = () if steps == self.steps else steps
-                await self.desk.ask(lambda session: session.narrow(narrow))
-            await self._show(place, notice)
+            if gate is None or await gate():
+                if steps is not None:
+                    self.asked = steps
+                    narrow = () if steps == self.steps else steps
+                    await self.desk.ask(lambda session: session.narrow(narrow))
+                await self._show(place, notice)
         finally:
+            slow.stop()
             self._on_the_way = False
         held, self._held = self._held, []
         for event in held:
@@ -153,20 +180,20 @@ class WizardApp(App[Ended]):
     async def _show(self, place: str, notice: str) -> None:
         from nutwizard.tui.places import screen_for
 
-        coming = asyncio.ensure_future(screen_for(self, place, notice))
-        await asyncio.wait((coming,), timeout=SOON)
-        if not coming.done() and isinstance(self.screen, Frame):
-            self.screen.notify_here("Asking this machine and the NUT server; Ctrl+Q leaves.")
-        screen = await coming
+        screen = await screen_for(self, place, notice)
         if len(self.screen_stack) > 1:
             await self.switch_screen(screen)
         else:
             await self.push_screen(screen)
 
-    def onward(self, place: str) -> None:
-        """To the place after this one."""
+    def _tell_slow(self) -> None:
+        if isinstance(self.screen, Frame):
+            self.screen.notify_here("Asking this machine and the NUT server; Ctrl+Q leaves.")
+
+    def onward(self, place: str, gate: Callable[[], Awaitable[bool]]) -> None:
+        """To the place after this one, if the way is free."""
         order = (*self.asked, REVIEW)
-        self.travel(order[min(order.index(place) + 1, len(order) - 1)])
+        self.travel(order[min(order.index(place) + 1, len(order) - 1)], gate=gate)
 
     def back(self, place: str) -> None:
         """To the place before this one; from the first to the overview, or to the question about leaving."""
@@ -205,12 +232,15 @@ class WizardApp(App[Ended]):
         """Ask, and leave. While files are written nothing is left."""
         if self.busy or isinstance(self.screen, Ask):
             return
+        if self._on_the_way:  # what it waits for may take its time
+            self.exit(Ended(Exit.INTERRUPTED, _LEFT))
+            return
         if self.outcome is not None:
             await self._done()
             return
         rows = (Choice("stay", "go on here"), Choice("leave", "nothing is written; your answers are kept"))
         if await self.push_screen_wait(Ask("Leave nutwizard?", rows)) == "leave":
-            self.exit(Ended(Exit.INTERRUPTED, "Nothing was written. Your answers are kept."))
+            self.exit(Ended(Exit.INTERRUPTED, _LEFT))
 
     def action_interrupt(self) -> None:
         """Ctrl-C ends at once; during an apply it waits for its end."""

@@ -28,6 +28,10 @@ AGAIN = 5.0
 _ASKING = "..."
 
 
+class _Left(Exception):
+    """The person has left the check."""
+
+
 @dataclass
 class Row:
     """A link and what was found of it so far."""
@@ -94,7 +98,7 @@ class Check(Frame):
         self._links, self._role = links, role
         self._rows = Rows([Row(link) for link in links])
         self._findings: tuple[Finding, ...] = ()
-        self._asked = False
+        self._asked = self._gone = False
 
     def body(self) -> ComposeResult:
         self._detail_rule, self._value_rule = Rule(), Rule("The UPS, as upsc shows it")
@@ -115,15 +119,13 @@ class Check(Frame):
 
     @work(exclusive=True, group="prove")
     async def action_again(self) -> None:
-        """Ask every link again."""
-        self._rows = Rows([Row(link) for link in self._links])
+        """Ask every link again. Whoever leaves meanwhile does not wait for the rest."""
+        self._rows, self._gone = Rows([Row(link) for link in self._links]), False
         self._fill(0)
-        told = self._told
-
-        def prove(session: WizardSession) -> tuple[Finding, ...]:
-            return session.prove(told=lambda finding: self.app.call_from_thread(told, finding))
-
-        self._findings = await self.ask(prove)
+        try:
+            self._findings = await self.ask(self._prove)
+        except _Left:
+            return
         self._asked = True
         self._rows.done(self._findings)
         self._fill(0)
@@ -134,6 +136,16 @@ class Check(Frame):
             self.notify_here("")
         self._read_values()
 
+    def _prove(self, session: WizardSession) -> tuple[Finding, ...]:
+        """At the desk: every finding as it comes."""
+
+        def told(finding: Finding) -> None:
+            if self._gone:
+                raise _Left
+            self.app.call_from_thread(self._told, finding)
+
+        return session.prove(told=told)
+
     def _told(self, finding: Finding) -> None:
         self._rows.put(finding)
         asked = sum(row.finding is not None for row in self._rows.rows)
@@ -142,6 +154,8 @@ class Check(Frame):
 
     @work(exclusive=True, group="values")
     async def _read_values(self) -> None:
+        if self.app.screen is not self or self._gone:
+            return
         what, values = await self.ask(lambda session: session.values())
         if not self.is_mounted:
             return
@@ -170,16 +184,19 @@ class Check(Frame):
         row = self._rows.rows[at]
         step = (row.finding.link if row.finding else row.link).step
         if step in self.wizard.steps:
+            self._gone = True
             said = row.finding.cause or row.finding.evidence if row.finding else ""
             notice = f"{row.link.subject}: {said}" if said else ""
             self.wizard.travel(step, notice=notice, steps=(step,))
 
     def action_finish(self) -> None:
         """What is protected now, and what comes next."""
+        self._gone = True
         self.wizard.findings = self._findings
         self.wizard.travel("finish")
 
     async def action_back(self) -> None:
+        self._gone = True
         self.wizard.travel("overview", steps=self.wizard.only or self.wizard.steps)
 
     def action_page(self, way: int) -> None:

@@ -66,7 +66,7 @@ def look(session: WizardSession) -> Seen:
 async def make(app: WizardApp, notice: str) -> Frame:
     """The overview as things are now."""
     seen = await app.desk.ask(look)
-    return Overview(seen, practice=app.practice, notice=notice or seen.trouble)
+    return Overview(seen, practice=app.practice, notice=notice or seen.trouble or app.hint)
 
 
 class Overview(Frame):
@@ -129,16 +129,12 @@ class Overview(Frame):
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Enter, or a click, on a step."""
-        self._open(event.option_index, alone=False)
-
-    def _open(self, index: int, *, alone: bool) -> None:
-        name = self._names[index] if index < len(self._names) else ""
-        if name in self.wizard.steps:
-            self.wizard.travel(name, steps=(name,) if alone else self.wizard.steps)
+        self.wizard.travel(self._names[event.option_index], steps=self.wizard.steps)
 
     def action_alone(self, number: int) -> None:
         """One step and no other."""
-        self._open(number - 1, alone=True)
+        if number <= len(self.wizard.steps):
+            self.wizard.travel(self.wizard.steps[number - 1], steps=(self.wizard.steps[number - 1],))
 
     @work
     async def action_take_all(self) -> None:
@@ -185,16 +181,17 @@ class Overview(Frame):
 
     def _rows(self) -> list[Option]:
         titles = max(len(title) for _, title in self._seen.guide)
+        numbers = {name: str(n) for n, name in enumerate(self.wizard.steps, 1)}
         return [
             Option(
-                plain(row_text(n, title, titles, self._seen.standings[name])),
-                disabled=self._seen.standings[name].state is StepState.OTHER_ROLE,
+                plain(row_text(numbers.get(name, "-"), title, titles, self._seen.standings[name])),
+                disabled=name not in numbers,
             )
-            for n, (name, title) in enumerate(self._seen.guide, 1)
+            for name, title in self._seen.guide
         ]
 
 
-def row_text(number: int, title: str, width: int, standing: Standing) -> str:
+def row_text(number: str, title: str, width: int, standing: Standing) -> str:
     """A step in the list: number, title, state, and why."""
     why = "" if standing.state is StepState.OTHER_ROLE else standing.why
     return f"{number:>2} {title:<{width}}  {standing.state:<{len(StepState.UNKNOWN)}}  {why}".rstrip()

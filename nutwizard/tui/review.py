@@ -21,7 +21,7 @@ from nutwizard.tui.widgets import Menu, Pane, Rule, plain
 from nutwizard.wording import show
 from nutwizard.wording.contract import WizardSession
 from nutwizard.wording.layout import Line, Tone
-from nutwizard.wording.screens import command, counted_plan, problem_text, replay_command
+from nutwizard.wording.screens import command, counted, counted_plan, problem_text, replay_command
 
 if TYPE_CHECKING:
     from nutwizard.tui.app import WizardApp
@@ -156,12 +156,14 @@ def _parts(session: WizardSession, plan: Plan) -> list[Part]:
     last = [Line(), Line("Restarts cannot be undone; the files can:"), _copy(command(session, "undo"))]
     acts = tuple(Line(f"{act}: {act.why}") for act in plan.acts)
     if acts:
-        parts.append(Part(f"{'then':<{width}}  {len(acts)} acts", (*acts, *last)))
+        parts.append(Part(f"{'then':<{width}}  {counted(len(acts), 'act')}", (*acts, *last)))
     if copies:
-        parts.append(Part(f"{'kept as it is now':<{width}}  {len(copies)} copies", copies))
+        parts.append(
+            Part(f"{'kept as it is now':<{width}}  {counted(len(copies), 'copy', 'copies')}", copies)
+        )
     if plan.notes:
         notes = [Line(f"- {note}") for note in plan.notes]
-        parts.insert(0, Part(f"{'read this first':<{width}}  {len(notes)} notes", tuple(notes)))
+        parts.insert(0, Part(f"{'read this first':<{width}}  {counted(len(notes), 'note')}", tuple(notes)))
     if others := session.open_steps():
         text = Line(f"Answered, and not part of this: {', '.join(map(session.title, others))}.")
         parts.append(Part("other steps", (text, Line("Open all of them from the overview with Enter."))))

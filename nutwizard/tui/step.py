@@ -82,7 +82,9 @@ async def make(app: WizardApp, step: str, notice: str) -> Frame:
     found, standing, page, title = await app.desk.ask(read)
     number = f"{app.steps.index(step) + 1} of {len(app.steps)}"
     left = f"{number}  {title}" + ("  (this step alone)" if app.asked == (step,) else "")
-    screen = StepScreen(left, standing.state, practice=app.practice, notice=notice)
+    screen = StepScreen(
+        left, standing.state, practice=app.practice, notice=notice or (app.hint if step == "monitor" else "")
+    )
     screen.place, screen.page, screen.look = step, page, found
     return screen
 
@@ -184,17 +186,22 @@ class StepScreen(Frame):
             form.focus_on(next(iter(wrong)))
             self._say()
             return
+        self.wizard.onward(self.place, self._passes)
+
+    async def _passes(self) -> bool:
+        """Whether the answers fit together; what does not is shown."""
+        form = self.query_one(Form)
         values = form.values()
         self._newest += 1
         found = await self.ask(lambda session: look(session, self.place, values))
-        if found.problems:
-            self._take(found)
-            own = [name for name in form.shown if name in found.wrong(self.place)]
-            if own:
-                form.focus_on(own[0])
-            self._say()
-            return
-        self.wizard.onward(self.place)
+        if not found.problems:
+            return True
+        self._take(found)
+        own = [name for name in form.shown if name in found.wrong(self.place)]
+        if own:
+            form.focus_on(own[0])
+        self._say()
+        return False
 
     @work
     async def action_list(self) -> None:

@@ -13,7 +13,7 @@ from nutwizard.core.errors import Exit, WizardError
 from nutwizard.core.plan import Plan
 from nutwizard.engine.outcome import Outcome
 from nutwizard.tui.frame import Frame
-from nutwizard.tui.widgets import Pane, Rule
+from nutwizard.tui.widgets import Pane, Rule, Title
 from nutwizard.wording import show
 from nutwizard.wording.contract import WizardSession
 from nutwizard.wording.layout import Line
@@ -36,7 +36,7 @@ class Writing(Frame):
         super().__init__("Writing", "", practice=practice)
         self._plan = plan
         self._began = time.monotonic()
-        self._last = "the files"
+        self._last, self._acts, self._all = "the files", 0, len(plan.files) + len(plan.acts)
 
     def body(self) -> ComposeResult:
         self._rule = Rule("Now")
@@ -69,7 +69,8 @@ class Writing(Frame):
         self._tell(outcome)
 
     def _report(self, text: str) -> None:
-        self._last = text
+        self._last, self._acts = text, self._acts + 1
+        self.query_one(Title).retitle("Writing", f"{min(self._acts, self._all)} of {self._all}")
         seconds = time.monotonic() - self._began
         self.query_one("#log", Pane).add([Line(f"{seconds:5.1f} s  {text}")])
         self._tick()

@@ -29,7 +29,8 @@ _VALUES = 6
 #: What the overview says first.
 PROMISE = (
     "nutwizard asks step by step and shows what each step would change. It writes nothing before you say so"
-    " at the review. Then it writes, restarts what must restart, and proves that it works."
+    " at the review. Then it writes, restarts what must restart, and proves that it works. Allow 15"
+    " minutes for a host, 5 for a VM."
 )
 
 
@@ -84,9 +85,14 @@ def review_lines(session: GuidedSession, plan: Plan) -> list[Line]:
 
 def counted_plan(plan: Plan) -> str:
     """How much it is: "6 files, 3 units - nothing is written yet"."""
-    files = sum(not change.copy_of for change in plan.files)
-    units = len({act.unit for act in plan.acts})
-    return f"{files} file{'s' * (files != 1)}, {units} unit{'s' * (units != 1)} - nothing is written yet"
+    files = counted(sum(not change.copy_of for change in plan.files), "file")
+    units = counted(len({act.unit for act in plan.acts}), "unit")
+    return f"{files}, {units} - nothing is written yet"
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """ "1 file", "2 files"."""
+    return f"{number} {one if number == 1 else several or f'{one}s'}"
 
 
 def replay_command(session: GuidedSession) -> str:
