@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 
 #: Seconds until a password that is shown hides itself: a terminal sends no release of a key.
 SHOWN_FOR = 5.0
+#: What the keys do that edit a line.
+_EDITS = {
+    key: binding.action
+    for binding in Input.BINDINGS
+    if isinstance(binding, Binding)
+    for key in binding.key.split(",")
+    if key not in ("enter", "ctrl+c")
+}
 #: Of these a value is the person's own already.
 _GIVEN = (Origin.TYPED, Origin.RESUMED)
 
@@ -131,7 +139,7 @@ class TextEntry(Input, Entry):
         if not changed and self.value != self._shown:
             with self.prevent(Input.Changed):
                 self.value = self._shown
-                self.cursor_position = len(self._shown)
+                self.cursor_position = 0 if not self.has_focus else len(self._shown)
         elif changed and self.value == before:  # cannot be: touched means another value than before
             self.value = self._shown
 
@@ -151,8 +159,17 @@ class TextEntry(Input, Entry):
         event.stop()
         self.post_message(Entry.Edited(self))
 
+    async def on_key(self, event: events.Key) -> None:
+        """Keys that edit are obeyed here, not on their way up: a burst over a slow line keeps its order."""
+        action = _EDITS.get(event.key)
+        if action is not None:
+            event.stop()
+            event.prevent_default()
+            await self.run_action(action)
+
     def on_blur(self, event: events.Blur) -> None:
         self._hide()
+        self.cursor_position = 0  # a long value shows its beginning
 
     def action_reveal(self) -> None:
         """Show the password for a while, or hide it."""
