@@ -22,6 +22,7 @@ from nutwizard.wording.item import Item
 
 if TYPE_CHECKING:
     from textual.screen import ModalScreen
+    from textual.timer import Timer
 
 #: Seconds until a password that is shown hides itself: a terminal sends no release of a key.
 SHOWN_FOR = 5.0
@@ -109,7 +110,9 @@ class TextEntry(Input, Entry):
     def __init__(self, item: Item) -> None:
         self._is_secret = item.kind is FieldKind.SECRET
         self._shown = ""
-        self._drawn: Secret | None = None
+        #: Whether a password was typed here: once it is gone again, it is as if none had been.
+        self._own = False
+        self._hiding: Timer | None = None
         super().__init__(password=self._is_secret, compact=True, id=f"field-{item.field.name}")
         self.cursor_blink = False
         self.offer(item)
@@ -119,6 +122,10 @@ class TextEntry(Input, Entry):
         """What is drawn: a password as stars, since Textual's dots are no ASCII."""
         shown = "*" * len(self.value) if self.password else self.value
         return RichText(shown, no_wrap=True, overflow="ignore", end="")
+
+    @property
+    def given(self) -> bool:
+        return self.touched if self._own else super().given
 
     @property
     def touched(self) -> bool:
@@ -157,6 +164,7 @@ class TextEntry(Input, Entry):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
+        self._own = self._is_secret
         self.post_message(Entry.Edited(self))
 
     async def on_key(self, event: events.Key) -> None:
@@ -168,15 +176,17 @@ class TextEntry(Input, Entry):
             await self.run_action(action)
 
     def on_blur(self, event: events.Blur) -> None:
-        self._hide()
+        self.hide()
         self.cursor_position = 0  # a long value shows its beginning
 
     def action_reveal(self) -> None:
         """Show the password for a while, or hide it."""
         if self._is_secret:
-            self.password = not self.password
-            if not self.password:
-                self.set_timer(SHOWN_FOR, self._hide)
+            hidden = self.password
+            self.hide()
+            if hidden:
+                self.password = False
+                self._hiding = self.set_timer(SHOWN_FOR, self.hide)
 
     def action_draw(self) -> None:
         if self._is_secret:
@@ -186,7 +196,11 @@ class TextEntry(Input, Entry):
         """Keys of a password are keys of nothing else."""
         return self._is_secret if action in ("reveal", "draw") else True
 
-    def _hide(self) -> None:
+    def hide(self) -> None:
+        """Show a password as stars."""
+        if self._hiding is not None:
+            self._hiding.stop()
+            self._hiding = None
         if self._is_secret:
             self.password = True
 

@@ -129,8 +129,9 @@ class RowScreen(Over):
             try:
                 values[name] = entry.read()
             except ValueError as error:
+                form.offer((), (), {name: str(error)})
                 form.focus_on(name)
-                self._say(f"! {entry.item.field.spec.label}: {error}")
+                self._say(form.message())
                 return
         assert self._field.spec.row is not None
         self.dismiss(self._field.spec.row(**values))

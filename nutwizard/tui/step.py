@@ -103,42 +103,43 @@ class StepScreen(Frame):
     look: Look
 
     def body(self) -> ComposeResult:
+        """All of it as it is: what is changed after it was drawn is sent twice."""
         self._lines, self._parts = page_lines(self.page)
-        text, change = Rule(), Rule()
+        self._form = Form(self.look.items, self.look.hidden, self.look.wrong(self.place))
+        self._text, self._newest, self._visited = "", 0, False
+        title, lines = self._change()
+        rule, self._change_rule = Rule(), Rule(title)
         with Container(id="step"):
             with Container(id="page-box"):
-                yield Pane(self._lines, rule=text, id="page")
-                yield text
+                yield Pane(self._lines, rule=rule, id="page")
+                yield rule
             with Container(id="work"):
-                yield Form(self.look.items, self.look.hidden)
-                yield Static(id="message")
-                yield change
-                yield Pane(rule=change, id="diff")
-        self._change_rule = change
+                yield self._form
+                yield Static(plain(self._words()), id="message")
+                yield self._change_rule
+                yield Pane(lines, rule=self._change_rule, id="diff")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The key of a list is one only where there is a list."""
         return not isinstance(self.focused, Entry) or self.focused.has_list if action == "list" else True
 
     def on_mount(self) -> None:
-        self._newest = 0
-        form = self.query_one(Form)
-        wrong = self.look.wrong(self.place)
-        form.offer(self.look.items, self.look.hidden, wrong)
-        if form.shown:
-            form.focus_on(next((name for name in form.shown if name in wrong), form.shown[0]))
-        self._show()
+        self._form.focus_on(self._form.at)
+        self._say()
 
     def on_form_moved(self, event: Form.Moved) -> None:
         """The help follows the focus; what stands first is the page itself."""
-        first = self.query_one(Form).shown[:1] == (event.field,) and not self._visited
+        first = self._form.shown[:1] == (event.field,) and not self._visited
         self._visited = True
         if event.field in self._parts and not first:
             self.query_one("#page", Pane).go_to(self._parts[event.field])
         self._say()
         self._show()
 
-    _visited = False
+    def on_screen_suspend(self) -> None:
+        """A password that is shown hides behind a question too."""
+        for entry in self.query(TextEntry):
+            entry.hide()
 
     def on_form_changed(self) -> None:
         self._say()
@@ -150,7 +151,7 @@ class StepScreen(Frame):
     @work(exclusive=True, group="try")
     async def _try(self) -> None:
         """What the step would change with the values as they are now."""
-        form = self.query_one(Form)
+        form = self._form
         self._newest += 1
         mine, values = self._newest, form.values()
         found = await self.ask(lambda session: look(session, self.place, values))
@@ -159,7 +160,7 @@ class StepScreen(Frame):
 
     def _take(self, found: Look) -> None:
         self.look = found
-        self.query_one(Form).offer(found.items, found.hidden, found.wrong(self.place))
+        self._form.offer(found.items, found.hidden, found.wrong(self.place))
         self._say()
         self._show()
 
@@ -169,7 +170,7 @@ class StepScreen(Frame):
 
     async def action_onward(self) -> None:
         """Accept the field; behind the last one the step."""
-        form = self.query_one(Form)
+        form = self._form
         await self._settled()
         if form.at in form.wrong():
             self._say()
@@ -180,7 +181,7 @@ class StepScreen(Frame):
 
     async def action_go_on(self) -> None:
         """The next step, if nothing is wrong with this one."""
-        form = self.query_one(Form)
+        form = self._form
         await self._settled()
         if wrong := form.wrong():
             form.focus_on(next(iter(wrong)))
@@ -190,7 +191,7 @@ class StepScreen(Frame):
 
     async def _passes(self) -> bool:
         """Whether the answers fit together; what does not is shown."""
-        form = self.query_one(Form)
+        form = self._form
         values = form.values()
         self._newest += 1
         found = await self.ask(lambda session: look(session, self.place, values))
@@ -220,7 +221,7 @@ class StepScreen(Frame):
         """The whole page, at the field that has the focus."""
         from nutwizard.tui.reader import Reader
 
-        at = self._parts.get(self.query_one(Form).at, 0) if self._visited else 0
+        at = self._parts.get(self._form.at, 0) if self._visited else 0
         self.app.push_screen(Reader(f"{self._left}: about it", self._lines, at=at, practice=self._practice))
 
     async def _settled(self) -> None:
@@ -233,32 +234,40 @@ class StepScreen(Frame):
             entry.call_later(done.set)
             await asyncio.wait_for(done.wait(), 1.0)
 
+    def _words(self) -> str:
+        """What is wrong, or possible, at the field that has the focus; else what is wrong at all."""
+        others = [text for name, text in self._form.problems.items() if name not in self._form.entries]
+        return self._form.message() or (f"! {others[0]}" if others else "")
+
     def _say(self) -> None:
-        """What is wrong, or possible, at the field that has the focus."""
-        form = self.query_one(Form)
-        text = form.message()
-        others = [text for name, text in form.problems.items() if name not in form.entries]
-        message = self.query_one("#message", Static)
-        message.update(plain(text if text or not others else f"! {others[0]}"))
-        message.set_class(text.startswith("!"), "wrong")
+        """Say it; the lines below move only when it takes more rows, or fewer."""
+        text = self._words()
+        if text != self._text:
+            width = max(1, self.query_one("#work").size.width - 2)
+            moves = -(-len(text) // width) != -(-len(self._text) // width)
+            self._text = text
+            message = self.query_one("#message", Static)
+            message.update(plain(text), layout=moves)
+            message.set_class(text.startswith("!"), "wrong")
 
     def _changes(self) -> Sequence[FileChange]:
-        preview = self.look.previews.get(self.query_one(Form).at)
+        preview = self.look.previews.get(self._form.at)
         return (preview,) if preview is not None else self.look.changes
 
-    def _show(self) -> None:
-        """The diff, short."""
+    def _change(self) -> tuple[str, list[Line]]:
+        """What the step would change, short, and the words over it."""
         changes = self._changes()
         lines = [line for change in changes for line in show.change_lines(change, brief=True)]
         if self.look.problems:
-            self._change_rule.say("What would change: told once the answers fit together")
-        elif lines:
-            self._change_rule.say("Would change" + ("" if len(changes) == 1 else f": {len(changes)} files"))
-        elif self.look.acts:
-            self._change_rule.say("Would do")
-        else:
-            self._change_rule.say("This step changes nothing")
-        self.query_one("#diff", Pane).show(lines or list(self.look.acts))
+            return "What would change: told once the answers fit together", []
+        if lines:
+            return "Would change" + ("" if len(changes) == 1 else f": {len(changes)} files"), lines
+        return "Would do" if self.look.acts else "This step changes nothing", list(self.look.acts)
+
+    def _show(self) -> None:
+        title, lines = self._change()
+        self._change_rule.say(title)
+        self.query_one("#diff", Pane).show(lines)
 
 
 def page_lines(page: Page) -> tuple[list[Line], dict[str, int]]:
