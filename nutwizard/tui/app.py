@@ -11,6 +11,7 @@ from typing import ClassVar
 from textual import events, work
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 from textual.theme import Theme
 from textual.worker import WorkerFailed
 
@@ -25,7 +26,7 @@ from nutwizard.tui.choose import Ask
 from nutwizard.tui.desk import Desk
 from nutwizard.tui.frame import LEAST_COLUMNS, LEAST_ROWS, Frame
 from nutwizard.tui.reader import Reader, Topics
-from nutwizard.tui.widgets import with_keys
+from nutwizard.tui.widgets import Plainer, with_keys
 from nutwizard.wording.contract import WizardSession
 from nutwizard.wording.layout import Line
 from nutwizard.wording.reading import bare, body_lines
@@ -33,6 +34,7 @@ from nutwizard.wording.reading import bare, body_lines
 OVERVIEW, REVIEW, CHECK, FINISH = "overview", "review", "check", "finish"
 #: Seconds until a person is told what a screen waits for.
 SOON = 0.3
+SLOW = "Asking this machine and the NUT server; Ctrl+Q leaves."
 _LEFT = "Nothing was written. Your answers are kept."
 #: Keys that always work: in a terminal that is too small, and while a screen is on its way.
 _ALWAYS = ("ctrl+q", "ctrl+c")
@@ -102,6 +104,7 @@ class WizardApp(App[Ended]):
         heard: Sequence[str] = (),
     ) -> None:
         super().__init__(ansi_color=True)
+        self._plainer = Plainer()
         self.register_theme(THEME)
         self.theme = THEME.name
         self.role, self.practice = session.role, session.practice
@@ -116,7 +119,7 @@ class WizardApp(App[Ended]):
         self.findings: tuple[Finding, ...] = ()
         self.last_words: tuple[Line, ...] = ()
         self.crashed: Exception | None = None
-        self._on_the_way = False
+        self._on_the_way = self._arriving = False
         self._held: list[events.Key] = []
         self._begin = session.place if session.resumed else ""
         self._opening = session.first and not only and not self._begin
@@ -133,6 +136,10 @@ class WizardApp(App[Ended]):
         if self._heard:
             lines = [Line(text) for text in self._heard]
             await self.push_screen(Reader("Before this start", lines, practice=self.practice))
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """As Textual has them, and our own at the end."""
+        return (*super().get_line_filters(), self._plainer)
 
     async def on_event(self, event: events.Event) -> None:
         """Keys that come while a screen is on its way are for that screen.
@@ -162,7 +169,8 @@ class WizardApp(App[Ended]):
         app, not of a screen, which would wait for its own end.
         """
         self._on_the_way = True
-        slow = self.set_timer(SOON, self._tell_slow)
+        here = self.screen
+        slow = self.set_timer(SOON, lambda: self._tell_slow(here))
         try:
             if gate is None or await gate():
                 if steps is not None:
@@ -172,7 +180,9 @@ class WizardApp(App[Ended]):
                 await self._show(place, notice)
         finally:
             slow.stop()
-            self._on_the_way = False
+            self._on_the_way = self._arriving = False
+            if self.screen is here and isinstance(here, Frame):
+                here.quiet(SLOW)
         held, self._held = self._held, []
         for event in held:
             await self.on_event(event)
@@ -181,14 +191,16 @@ class WizardApp(App[Ended]):
         from nutwizard.tui.places import screen_for
 
         screen = await screen_for(self, place, notice)
+        self._arriving = True
         if len(self.screen_stack) > 1:
             await self.switch_screen(screen)
         else:
             await self.push_screen(screen)
 
-    def _tell_slow(self) -> None:
-        if isinstance(self.screen, Frame):
-            self.screen.notify_here("Asking this machine and the NUT server; Ctrl+Q leaves.")
+    def _tell_slow(self, here: object) -> None:
+        """Say at the screen that is being left what is waited for."""
+        if self.screen is here and isinstance(here, Frame) and not self._arriving:
+            here.notify_here(SLOW)
 
     def onward(self, place: str, gate: Callable[[], Awaitable[bool]]) -> None:
         """To the place after this one, if the way is free."""

@@ -31,15 +31,19 @@ class Form(Container, can_focus=False):
             super().__init__()
             self.field = name
 
-    def __init__(self, items: Sequence[Item], hidden: Collection[str] = ()) -> None:
+    def __init__(
+        self, items: Sequence[Item], hidden: Collection[str] = (), problems: Mapping[str, str] | None = None
+    ) -> None:
+        """`problems`: what is wrong with which field already; the first such field is where to begin."""
         super().__init__()
         self.entries: dict[str, Entry] = {item.field.name: entry_for(item) for item in items}
         self._labels = {name: Static(classes="label") for name in self.entries}
         self._notes = {name: Static(classes="note") for name in self.entries}
         self._told: dict[str, tuple[str, str]] = {}
-        self.problems: dict[str, str] = {}
+        self.problems = dict(problems or {})
         self._at = ""
         self.hide(hidden)
+        self._at = next((name for name in self.shown if name in self.problems), self.at)
         self._tell()
 
     def compose(self) -> ComposeResult:
@@ -140,8 +144,8 @@ class Form(Container, can_focus=False):
         for name, label, note in self._rows(trouble):
             if self._told.get(name) != (label, note):
                 self._told[name] = (label, note)
-                self._labels[name].update(plain(label))
-                self._notes[name].update(plain(note))
+                self._labels[name].update(plain(label), layout=False)
+                self._notes[name].update(plain(note), layout=False)
 
     def _rows(self, trouble: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
         for name, entry in self.entries.items():

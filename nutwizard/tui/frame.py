@@ -69,8 +69,16 @@ class Frame(Screen[None]):
         """What stands between the title and the keys."""
         yield from ()
 
+    def quiet(self, text: str) -> None:
+        """Take this notice away, if it stands there."""
+        if self._notice == text:
+            self.notify_here("")
+
     def notify_here(self, text: str) -> None:
         """Say something in a row of its own; "" takes the row away."""
+        if text == self._notice:
+            return
+        self._notice = text
         notice = self.query_one("#notice", Static)
         notice.update(plain(text))
         notice.display = bool(text)

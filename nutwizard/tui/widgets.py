@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from rich.color import Color
@@ -17,6 +18,7 @@ from rich.style import Style
 from textual.app import RenderResult
 from textual.binding import Binding
 from textual.content import Content
+from textual.filter import LineFilter
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBar, ScrollBarRender
@@ -61,7 +63,7 @@ class AsciiBar(ScrollBarRender):
     ) -> Any:
         """Bars of `|` with a `#` where the window is."""
         track = "|" if vertical else "-"
-        if not (window_size and size and virtual_size) or size == virtual_size:
+        if not (window_size and size and virtual_size) or virtual_size <= window_size:
             return Segments([Segment(" " * thickness)] * size, new_lines=vertical)
         thumb = max(1, math.floor(size * window_size / virtual_size))
         far = max(1.0, virtual_size - window_size)
@@ -137,7 +139,7 @@ class Keys(Static):
             least = next((n for n in reversed(range(len(known))) if known[n][0] not in _LAST), -1)
             del known[least]
         words = [Content.assemble((key, "bold"), f" {word}") for key, word in known]
-        self.update(Content.assemble(" ", Content("  ").join(words)))
+        self.update(Content.assemble(" ", Content("  ").join(words)), layout=False)
 
     def _known(self) -> list[tuple[str, str]]:
         """(key, what it does), what the focused widget does first, the keys that are everywhere last."""
@@ -172,27 +174,31 @@ class Menu(OptionList):
 
 
 class Pane(ScrollView, can_focus=False):
-    """Lines that are wrapped to the width there is, and scroll where they are too many."""
+    """Lines that are wrapped to the width there is, and scroll where they are too many.
+
+    They are wrapped when the size is known and before anything is drawn: a screen is sent once.
+    """
 
     def __init__(self, text: Text = "", *, rule: Rule | None = None, most: int = 0, **names: Any) -> None:
-        """`rule` is told whether there is more to read; `most`: rows that it takes, 0 as many as given."""
+        """`rule` is told whether there is more to read; `most`: rows that it takes, 0 for a fixed height."""
         super().__init__(**names)
         self._lines = lines_of(text)
         self._rows: list[Line] = []
         self._starts: list[int] = []
-        self._width = 0
         self._rule, self._most = rule, most
 
-    def show(self, text: Text, at: int | None = None) -> None:
-        """Other lines; scrolled to the beginning, or to line `at` of them."""
-        self._lines = lines_of(text)
-        self._wrap()
-        self.go_to(0 if at is None else at)
+    def show(self, text: Text, at: int = 0) -> None:
+        """Other lines, scrolled to line `at` of them."""
+        lines = lines_of(text)
+        if lines != self._lines:
+            self._lines = lines
+            self._again()
+        self.go_to(at)
 
     def add(self, text: Text) -> None:
         """More lines at the end, which comes into view."""
         self._lines += lines_of(text)
-        self._wrap()
+        self._again()
         self.scroll_end(animate=False, immediate=True)
 
     def go_to(self, line: int) -> None:
@@ -211,9 +217,6 @@ class Pane(ScrollView, can_focus=False):
         rows = sum(len(fitted(line, max(1, width))) for line in self._lines)
         return min(rows, self._most) if self._most else rows
 
-    def on_resize(self) -> None:
-        self._wrap()
-
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
         self._tell()
@@ -228,20 +231,31 @@ class Pane(ScrollView, can_focus=False):
         style = base + STYLES[line.tone] if line.tone in STYLES else base
         return Strip([Segment(line.text, style)]).adjust_cell_length(width, base)
 
-    def _wrap(self) -> None:
-        width = self.scrollable_content_region.width
+    def _size_updated(
+        self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True
+    ) -> bool:
+        """A new size, not drawn yet."""
+        self._wrap(size.width - self.styles.gutter.width - self.styles.scrollbar_size_vertical)
+        changed = super()._size_updated(size, virtual_size, container_size, layout)
+        self._tell()
+        return changed
+
+    def _again(self) -> None:
+        """Other lines in the same place."""
+        self._wrap(self.scrollable_content_region.width)
+        self._scroll_update(self.virtual_size)
+        self.refresh(layout=bool(self._most))
+        self._tell()
+
+    def _wrap(self, width: int) -> None:
         if width <= 0:
             return
         self._rows, self._starts = [], []
         for line in self._lines:
             self._starts.append(len(self._rows))
             self._rows += fitted(line, width)
-        if (size := Size(width, len(self._rows))) != self.virtual_size:
-            self.virtual_size = size
-        if self._most:
-            self.refresh(layout=True)
-        self.refresh()
-        self._tell()
+        # Without its watcher, which would lay out and draw the whole screen.
+        self.set_reactive(Widget.virtual_size, Size(width, len(self._rows)))
 
     def _tell(self) -> None:
         """Say at the rule how much more there is."""
@@ -251,6 +265,36 @@ class Pane(ScrollView, can_focus=False):
         left = len(self._rows) - height - round(self.scroll_offset.y)
         above = self.scroll_offset.y > 0
         self._rule.say(hint="PgDn: more" if left > 0 else "PgUp: back" if above else "")
+
+
+class Plainer(LineFilter):
+    """Leaves out what says nothing to a terminal: its default colours, and breaks between equal styles.
+
+    Over a slow line a screen is then half as many bytes.
+    """
+
+    def apply(self, segments: list[Segment], background: object) -> list[Segment]:
+        """The same to look at, in fewer parts."""
+        out: list[Segment] = []
+        for segment in segments:
+            style = _bare(segment.style) if segment.style else None
+            if out and out[-1].style == style and not segment.control and not out[-1].control:
+                out[-1] = Segment(out[-1].text + segment.text, style)
+            else:
+                out.append(Segment(segment.text, style, segment.control))
+        return out
+
+
+@lru_cache(512)
+def _bare(style: Style) -> Style | None:
+    """The style without default colours; None where nothing is left."""
+    color, background = style.color, style.bgcolor
+    if color is not None and color.is_default:
+        color = None
+    if background is not None and background.is_default:
+        background = None
+    bare = style.without_color + Style(color=color, bgcolor=background)
+    return None if bare == Style.null() and not style.meta else bare
 
 
 def with_keys(lines: Sequence[Line]) -> list[Line]:
