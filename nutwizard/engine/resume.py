@@ -151,11 +151,14 @@ class Resume:
             self._host.own(RESUME, _FOLDER)
 
     def _tidy(self, wanted: Iterable[str]) -> None:
-        """Remove all other files; with the last one the folder goes. Raises OSError."""
+        """Remove all other files; with the last one the folder goes. Raises OSError.
+
+        The answers go last: a password whose removal was cut off is still known by them at the next start.
+        """
         if self._host.stat(RESUME, follow=False) is None:
             return
         wanted = set(wanted)
-        for name in self._host.names(RESUME):
+        for name in sorted(self._host.names(RESUME), key="answers.yaml".__eq__):
             if name not in wanted:
                 self._host.remove(f"{RESUME}/{name}")
                 self._kept.pop(f"{RESUME}/{name}", None)

@@ -392,6 +392,64 @@ def test_a_torn_writing_leaves_what_was_there(tree: Path) -> None:
     assert {name: kept(tree)[name] for name in kept(tree)} == before
 
 
+class Killed(BaseException):
+    """As if the process had ended here."""
+
+
+class Dying(OfflineHost):
+    """A machine whose process dies at its `left`-th changing call; -1: never."""
+
+    left = -1
+
+    def _count(self) -> None:
+        if self.left == 0:
+            raise Killed
+        self.left -= 1
+
+    def create(self, path: str, data: bytes, owner: Owner) -> None:
+        self._count()
+        super().create(path, data, owner)
+
+    def make_folder(self, path: str, owner: Owner) -> None:
+        self._count()
+        super().make_folder(path, owner)
+
+    def remove(self, path: str) -> None:
+        self._count()
+        super().remove(path)
+
+    def rename(self, source: str, target: str) -> None:
+        self._count()
+        super().rename(source, target)
+
+
+def test_killed_at_every_call_the_old_or_the_new_answers_are_there(tmp_path: Path) -> None:
+    other = {"name": "others", "password": Secret(f"{CANARY}-2", paths.CLIENT_PASSWORD)}
+    for calls in range(60):
+        tree = make(tmp_path / f"tree{calls}")
+        typed_in(tree)
+        host = Dying(str(tree))
+        session = opened(host)
+        host.left = calls
+        try:
+            session.answer("client_user", other)
+            session.answer("client_user", {"name": "others"})
+            session.stay("listen")
+            session.start_over()
+        except Killed:
+            pass
+        else:
+            assert kept(tree) == {}
+            break
+        again = opened(tree)
+        assert again.kept_trouble == ""
+        assert values(again, "driver") in (DRIVER, {})
+        passwords = (PASSWORD["password"], other["password"], None)
+        assert values(again, "client_user").get("password") in passwords
+        assert again.place in ("monitor", "listen", "")
+    assert 10 < calls < 59
+
+
 def test_nothing_is_written_twice(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     session = typed_in(tree)
     written: list[str] = []
