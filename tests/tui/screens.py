@@ -142,12 +142,12 @@ class Person:
     @property
     def title(self) -> str:
         """The top row."""
-        return self.rows[0].strip()
+        return next(iter(self.rows), "").strip()
 
     @property
     def keys(self) -> str:
         """The bottom row."""
-        return self.rows[-1].strip()
+        return next(reversed(self.rows), "").strip()
 
     def seen(self, selector: str) -> str:
         """What stands where this part of the screen is; "" where it is not shown."""
