@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
@@ -30,6 +33,10 @@ from nutwizard.wording.screens import acts_of, problem_text
 
 if TYPE_CHECKING:
     from nutwizard.tui.app import WizardApp
+
+
+#: Seconds that a key waits for the keys before it; they take milliseconds.
+_PATIENCE = 1.0
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,9 @@ class StepScreen(Frame):
         Binding("ctrl+n", "go_on", "next step", priority=True),
     ]
 
+    #: The form knows where to begin: at what is wrong.
+    AUTO_FOCUS = ""
+
     page: Page
     look: Look
 
@@ -106,7 +116,7 @@ class StepScreen(Frame):
         """All of it as it is: what is changed after it was drawn is sent twice."""
         self._lines, self._parts = page_lines(self.page)
         self._form = Form(self.look.items, self.look.hidden, self.look.wrong(self.place))
-        self._text, self._newest, self._visited = "", 0, False
+        self._text, self._newest, self._trying, self._visited = "", 0, False, False
         title, lines = self._change()
         rule, self._change_rule = Rule(), Rule(title)
         with Container(id="step"):
@@ -143,20 +153,29 @@ class StepScreen(Frame):
 
     def on_form_changed(self) -> None:
         self._say()
-        self._try()
+        self._newest += 1
+        if not self._trying:
+            self._try()
 
     def on_text_entry_draw(self, event: TextEntry.Draw) -> None:
         self._draw(event.entry)
 
-    @work(exclusive=True, group="try")
+    @work
     async def _try(self) -> None:
-        """What the step would change with the values as they are now."""
-        form = self._form
-        self._newest += 1
-        mine, values = self._newest, form.values()
-        found = await self.ask(lambda session: look(session, self.place, values))
-        if mine == self._newest:
-            self._take(found)
+        """What the step would change with the values as they are now.
+
+        One question at a time: what is typed meanwhile is asked together afterwards.
+        """
+        self._trying = True
+        try:
+            asked = -1
+            while asked != self._newest:
+                asked, values = self._newest, self._form.values()
+                found = await self.ask(partial(look, step=self.place, given=values))
+                if asked == self._newest:
+                    self._take(found)
+        finally:
+            self._trying = False
 
     def _take(self, found: Look) -> None:
         self.look = found
@@ -226,13 +245,12 @@ class StepScreen(Frame):
 
     async def _settled(self) -> None:
         """Let the field take the keys that were typed before this one."""
-        import asyncio
-
         entry = self.focused
         if entry is not None:
             done = asyncio.Event()
             entry.call_later(done.set)
-            await asyncio.wait_for(done.wait(), 1.0)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(done.wait(), _PATIENCE)
 
     def _words(self) -> str:
         """What is wrong, or possible, at the field that has the focus; else what is wrong at all."""
