@@ -12,7 +12,6 @@ from textual import events, work
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
-from textual.theme import Theme
 from textual.worker import WorkerFailed
 
 from nutwizard.core.errors import Exit
@@ -24,9 +23,10 @@ from nutwizard.engine import registry
 from nutwizard.engine.outcome import Outcome
 from nutwizard.tui.choose import Ask
 from nutwizard.tui.desk import Desk
+from nutwizard.tui.drawing import THEME, Plainer
 from nutwizard.tui.frame import LEAST_COLUMNS, LEAST_ROWS, Frame
 from nutwizard.tui.reader import Reader, Topics
-from nutwizard.tui.widgets import Plainer, with_keys
+from nutwizard.tui.widgets import with_keys
 from nutwizard.wording.contract import WizardSession
 from nutwizard.wording.layout import Line
 from nutwizard.wording.reading import bare, body_lines
@@ -38,31 +38,6 @@ SLOW = "Asking this machine and the NUT server; Ctrl+Q leaves."
 _LEFT = "Nothing was written. Your answers are kept."
 #: Keys that always work: in a terminal that is too small, and while a screen is on its way.
 _ALWAYS = ("ctrl+q", "ctrl+c")
-
-#: What Textual's own style sheets ask of a theme of the terminal's colours.
-_VARIABLES = (
-    "ansi-background ansi-foreground border-blurred block-cursor-foreground block-cursor-background"
-    " input-cursor-background input-cursor-foreground input-selection-background input-selection-foreground"
-    " screen-selection-background screen-selection-foreground"
-).split()
-
-#: The terminal's own colours: calm and readable on a dark and on a light one.
-THEME = Theme(
-    name="nutwizard",
-    primary="ansi_default",
-    secondary="ansi_default",
-    warning="ansi_default",
-    error="ansi_red",
-    success="ansi_green",
-    accent="ansi_default",
-    foreground="ansi_default",
-    background="ansi_default",
-    surface="ansi_default",
-    panel="ansi_default",
-    boost="ansi_default",
-    variables=dict.fromkeys(_VARIABLES, "ansi_default") | {"input-cursor-text-style": "reverse"},
-    ansi=True,
-)
 
 
 @dataclass(frozen=True)
@@ -120,7 +95,7 @@ class WizardApp(App[Ended]):
         self.last_words: tuple[Line, ...] = ()
         self.crashed: Exception | None = None
         self._on_the_way = self._arriving = False
-        self._held: list[events.Key] = []
+        self._held: list[events.Event] = []
         self._begin = session.place if session.resumed else ""
         self._opening = session.first and not only and not self._begin
         self._notice = _resumed(session)
@@ -142,11 +117,12 @@ class WizardApp(App[Ended]):
         return (*super().get_line_filters(), self._plainer)
 
     async def on_event(self, event: events.Event) -> None:
-        """Keys that come while a screen is on its way are for that screen.
+        """Keys that come while a screen is on its way are for that screen, and what is pasted too.
 
-        In a terminal that is too small no key does what cannot be seen.
+        In a terminal that is too small neither does what cannot be seen.
         """
-        if isinstance(event, events.Key) and not event.is_forwarded and event.key not in _ALWAYS:
+        key = isinstance(event, events.Key) and event.key not in _ALWAYS
+        if (key or isinstance(event, events.Paste)) and not event.is_forwarded:
             if self.size.width < LEAST_COLUMNS or self.size.height < LEAST_ROWS:
                 return
             if self._on_the_way:

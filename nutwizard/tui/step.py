@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -15,21 +14,18 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widgets import Static
 
-from nutwizard.core.errors import Problem
 from nutwizard.core.page import Page
 from nutwizard.core.plan import FileChange
 from nutwizard.core.standing import Standing
 from nutwizard.tui.entries import Entry, TextEntry
-from nutwizard.tui.fields import items_of
 from nutwizard.tui.form import Form
 from nutwizard.tui.frame import Frame
+from nutwizard.tui.looking import Look, look, page_lines
 from nutwizard.tui.rows import choose_for
-from nutwizard.tui.widgets import Pane, Rule, plain, with_keys
+from nutwizard.tui.widgets import Pane, Rule, plain
 from nutwizard.wording import show
 from nutwizard.wording.contract import WizardSession
-from nutwizard.wording.item import Item
-from nutwizard.wording.layout import Line, Tone, markdown
-from nutwizard.wording.screens import acts_of, problem_text
+from nutwizard.wording.layout import Line
 
 if TYPE_CHECKING:
     from nutwizard.tui.app import WizardApp
@@ -37,45 +33,6 @@ if TYPE_CHECKING:
 
 #: Seconds that a key waits for the keys before it; they take milliseconds.
 _PATIENCE = 1.0
-
-
-@dataclass(frozen=True)
-class Look:
-    """A step as it is with the values given so far."""
-
-    items: tuple[Item, ...]
-    hidden: frozenset[str]
-    problems: tuple[Problem, ...]
-    changes: tuple[FileChange, ...]
-    acts: tuple[Line, ...]
-    previews: Mapping[str, FileChange] = field(default_factory=dict)
-
-    def wrong(self, step: str) -> dict[str, str]:
-        """What is wrong with which field of the step."""
-        found: dict[str, str] = {}
-        for problem in self.problems:
-            name = problem.field.removeprefix(f"{step}.")
-            found.setdefault(name, problem_text(problem, step).removeprefix(f"{name}: "))
-        return found
-
-
-def look(session: WizardSession, step: str, given: Mapping[str, Any] | None = None) -> Look:
-    """The step with `given` in it (None: with what was typed for it before); what fits is kept."""
-    if given is None:
-        given = {name: value.value for name, value in session.typed(step).items()}
-    problems = session.answer(step, dict(given))
-    proposals = session.proposals(step, given)
-    fields = session.fields(step)
-    values = {name: found.value for name, found in proposals.items()}
-    changes = () if problems else tuple(session.step_changes(step))
-    return Look(
-        items_of(fields, proposals, session.hints(step, given)),
-        frozenset(each.name for each in fields if not each.applies(values)),
-        problems,
-        changes,
-        () if problems else tuple(acts_of(session, step)),
-        session.preview(step, given),
-    )
 
 
 async def make(app: WizardApp, step: str, notice: str) -> Frame:
@@ -286,14 +243,3 @@ class StepScreen(Frame):
         title, lines = self._change()
         self._change_rule.say(title)
         self.query_one("#diff", Pane).show(lines)
-
-
-def page_lines(page: Page) -> tuple[list[Line], dict[str, int]]:
-    """The page as lines, and at which of them the part about a field begins."""
-    lines = with_keys(markdown(page.intro))
-    parts = {}
-    for name, text in page.help.items():
-        lines.append(Line())
-        parts[name] = len(lines)
-        lines += [Line(name, Tone.TITLE), *markdown(text)]
-    return lines, parts
