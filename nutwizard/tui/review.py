@@ -126,16 +126,22 @@ class Review(Frame):
     async def action_apply(self) -> None:
         """Ask, look whether there is an outage, write."""
         plan = self._seen.plan
-        if plan is None:
+        if plan is None or self._agreed:
             return
         rows = (Choice("back", "to the review"), Choice("write", "the files, restart, prove"))
         if await self.app.push_screen_wait(Ask("Write this now?", rows)) != "write":
             return
+        self._agreed = True
         self.notify_here("Asking the NUT server whether there is an outage ...")
         outage = await self.ask(lambda session: session.outage())
         self.notify_here(f"{outage} Nothing was written yet." if outage else "")
-        if not outage:
+        if outage:
+            self._agreed = False
+        else:
             self.wizard.write(plan)
+
+    #: Whether the yes was given: the same keys again write nothing twice.
+    _agreed = False
 
 
 def _parts(session: WizardSession, plan: Plan) -> list[Part]:

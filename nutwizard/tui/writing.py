@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import ClassVar
 
 from textual import work
@@ -56,8 +57,13 @@ class Writing(Frame):
     async def _write(self) -> None:
         """Apply at the desk; what it reports comes over as it happens."""
 
+        def told(text: str) -> None:
+            # What is written does not depend on who hears of it.
+            with suppress(Exception):
+                self.app.call_from_thread(self._report, text)
+
         def run(session: WizardSession) -> Outcome:
-            return session.apply(lambda text: self.app.call_from_thread(self._report, text))
+            return session.apply(told)
 
         try:
             outcome = await self.ask(run)
