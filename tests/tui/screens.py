@@ -46,8 +46,13 @@ class Person:
     async def press(self, *keys: str) -> None:
         """Press keys by their names, each when what came of the one before has settled."""
         for key in keys:
-            self.app.post_message(Key(key, key if len(key) == 1 else None))
+            self.app.post_message(self.key(key))
             await self.settled()
+
+    @staticmethod
+    def key(name: str) -> Key:
+        """A key as the app gets it."""
+        return Key(name, name if len(name) == 1 else None)
 
     async def type(self, text: str) -> None:
         """Type a text, letter after letter, and wait until what came of it has settled."""
@@ -112,6 +117,12 @@ class Person:
                 now = self.text
                 same = same + 1 if now == before and not self._moving else 0
                 before = now
+
+    async def heard(self) -> None:
+        """Wait until the screens have heard the keys so far; the session may still be at work."""
+        for _ in range(10):
+            await self._pilot._wait_for_screen(LIMIT)
+            await asyncio.sleep(0.01)
 
     async def over(self) -> Ended:
         """Wait until the app has ended; how."""

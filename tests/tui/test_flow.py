@@ -254,3 +254,46 @@ async def test_a_session_for_some_steps_has_no_overview(host: PracticeHost) -> N
         await person.at("review")
         await person.press("escape")
         await person.at("listen")
+
+
+async def test_too_small_a_terminal(session: Session) -> None:
+    async with shown(session) as person:
+        await person.press("2")
+        await person.resize(59, 24)
+        assert "This terminal is too small: nutwizard needs 60 columns and 20 rows." in person.prose
+        assert "UPS name" not in person.text
+        await person.press("x", "tab", "escape", "f1", "ctrl+n", "enter")
+        await person.paste("pasted")
+        await person.resize(80, 19)
+        assert "This terminal is too small" in person.text
+        await person.press("x")
+        await person.resize(60, 20)
+        assert person.place == "driver"
+        assert person.field.startswith("UPS name apc")
+        await person.resize(*SMALL)
+        assert person.field.startswith("UPS name apc")
+
+
+async def test_esc_on_a_step_with_something_wrong_keeps_it(session: Session) -> None:
+    """What was refused stands there again, with the reason."""
+    async with shown(session) as person:
+        await person.press("enter")
+        await person.go("driver")
+        await person.press(*["tab"] * 4)
+        await person.fill("80")
+        await person.press("escape")
+        await person.at("mode")
+        await person.go("driver")
+        assert person.fields["offdelay"].startswith("80")
+        assert person.field.startswith("ondelay")
+        assert person.message.startswith("! ondelay (70 s) must be greater")
+
+
+async def test_what_was_wrong_is_here_again_with_its_reason(host: PracticeHost) -> None:
+    async with shown(open_session(host)) as person:
+        await person.press("2", *["tab"] * 4)
+        await person.fill("80")
+    async with shown(open_session(host)) as person:
+        assert person.place == "driver"
+        assert person.field.startswith("ondelay")
+        assert person.message.startswith("! ondelay (70 s) must be greater")
