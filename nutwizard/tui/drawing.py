@@ -1,4 +1,4 @@
-"""How Textual draws here: the terminal's colours, bars in ASCII, and no byte that says nothing to a terminal."""
+"""How Textual draws here: the terminal's colours, bars in ASCII, no byte that says nothing to a terminal."""
 
 from __future__ import annotations
 
