@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
@@ -139,10 +140,12 @@ def _number(text: str) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    gc.disable()  # until all is loaded: it stays, and looking for garbage among it takes a tenth of the start
     try:
         try:
             return _run(argv)
         finally:
+            gc.enable()
             sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -170,15 +173,16 @@ def _run(argv: Sequence[str] | None) -> int:
 
 def _dispatch(command: str) -> Callable[[argparse.Namespace], Exit]:
     if command in (GUIDED, "step"):
-        from nutwizard import dialogue
+        from nutwizard import dialogue  # which loads more before it has `opening.loaded` called
 
         return dialogue.guided if command == GUIDED else dialogue.step
     if command == "explain":
         from nutwizard import explain
 
         return explain.explain
-    from nutwizard import commands
+    from nutwizard import commands, opening
 
+    opening.loaded()
     found: Callable[[argparse.Namespace], Exit] = getattr(commands, command)
     return found
 

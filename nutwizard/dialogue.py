@@ -54,6 +54,7 @@ class Person:
         if self._screens:
             from nutwizard.tui.run import run
 
+            opening.loaded()
             ended = run(
                 session,
                 only=only,
@@ -70,6 +71,7 @@ class Person:
         else:
             from nutwizard.prompts.guided import run as ask
 
+            opening.loaded()
             code = ask(session, self.asker, only=only)
         aftermath.told(session.host)  # the dialogue has shown its result: the next start need not
         return code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Callable, Collection
@@ -65,6 +66,12 @@ def hint(host: Host) -> str:
     from nutwizard.engine.practice import PracticeHost
 
     return host.client_hint() if isinstance(host, PracticeHost) and host.role is Role.CLIENT else ""
+
+
+def loaded() -> None:
+    """From here on garbage is looked for again, but not among what the start has loaded."""
+    gc.freeze()
+    gc.enable()
 
 
 def say(text: str) -> None:
