@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events, work
-from textual.app import App
+from textual.app import App, ScreenStackError
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.worker import WorkerFailed
@@ -157,8 +158,9 @@ class WizardApp(App[Ended]):
         finally:
             slow.stop()
             self._on_the_way = self._arriving = False
-            if self.screen is here and isinstance(here, Frame):
-                here.quiet(SLOW)
+            with suppress(ScreenStackError):  # the app is being left
+                if self.screen is here and isinstance(here, Frame):
+                    here.quiet(SLOW)
         held, self._held = self._held, []
         for event in held:
             await self.on_event(event)
@@ -172,6 +174,7 @@ class WizardApp(App[Ended]):
             await self.switch_screen(screen)
         else:
             await self.push_screen(screen)
+        self._arriving = False
 
     def _tell_slow(self, here: object) -> None:
         """Say at the screen that is being left what is waited for."""
