@@ -95,6 +95,7 @@ class WizardApp(App[Ended]):
         self.findings: tuple[Finding, ...] = ()
         self.last_words: tuple[Line, ...] = ()
         self.crashed: Exception | None = None
+        self._pages: list[Reader] = []
         self._on_the_way = self._arriving = False
         self._held: list[events.Event] = []
         self._begin = session.place if session.resumed else ""
@@ -105,13 +106,23 @@ class WizardApp(App[Ended]):
         """The first screen: where the person was, else the overview; before a first run the opening page."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._ended_by_signal)
         places = (*self.asked, REVIEW)
-        first = self._begin if self._begin in places else self.only[0] if self.only else OVERVIEW
-        await self._show(first, self._notice)
+        self._begin = self._begin if self._begin in places else self.only[0] if self.only else OVERVIEW
+        heard = [Line(text) for text in self._heard]
+        if heard:
+            self._pages.append(Reader("Before this start", heard, practice=self.practice, then=self._turn))
         if self._opening:
-            await self.push_screen(self._page("overview"))
-        if self._heard:
-            lines = [Line(text) for text in self._heard]
-            await self.push_screen(Reader("Before this start", lines, practice=self.practice))
+            self._pages.append(self._page("overview", then=self._turn))
+        if self._pages:
+            await self._put(self._pages.pop(0))
+        else:
+            await self._show(self._begin, self._notice)
+
+    def _turn(self) -> None:
+        """The next page that comes before everything else, and then the first place."""
+        if self._pages:
+            self.run_worker(self._put(self._pages.pop(0)), group="way")
+        else:
+            self.travel(self._begin, notice=self._notice)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """As Textual has them, and our own at the end."""
@@ -170,11 +181,15 @@ class WizardApp(App[Ended]):
 
         screen = await screen_for(self, place, notice)
         self._arriving = True
+        await self._put(screen)
+        self._arriving = False
+
+    async def _put(self, screen: Frame) -> None:
+        """In place of the screen that stands there; the first one upon Textual's empty one."""
         if len(self.screen_stack) > 1:
             await self.switch_screen(screen)
         else:
             await self.push_screen(screen)
-        self._arriving = False
 
     def _tell_slow(self, here: object) -> None:
         """Say at the screen that is being left what is waited for."""
@@ -201,10 +216,7 @@ class WizardApp(App[Ended]):
         """Apply the plan, on a screen of its own."""
         from nutwizard.tui.writing import Writing
 
-        self.run_worker(self._switch(Writing(plan, practice=self.practice)), group="way")
-
-    async def _switch(self, screen: Frame) -> None:
-        await self.switch_screen(screen)
+        self.run_worker(self._put(Writing(plan, practice=self.practice)), group="way")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While files are written nothing is left, and no key says so."""
@@ -258,9 +270,9 @@ class WizardApp(App[Ended]):
         if not self.busy:
             self.exit(Ended(Exit.INTERRUPTED, "Ended by a signal. Nothing was written."))
 
-    def _page(self, name: str) -> Reader:
+    def _page(self, name: str, then: Callable[[], None] | None = None) -> Reader:
         title = registry.topics(self.role)[name]
-        return Reader(title, with_keys(body_lines(name, self.role)), practice=self.practice)
+        return Reader(title, with_keys(body_lines(name, self.role)), practice=self.practice, then=then)
 
 
 def _resumed(session: WizardSession) -> str:

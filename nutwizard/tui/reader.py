@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -18,7 +18,7 @@ from nutwizard.wording.layout import Line
 
 
 class Reader(Frame):
-    """Lines over the whole screen; Esc leads back."""
+    """Lines over the whole screen; Esc leads back, or to what comes `then`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "back", "go on"),
@@ -31,10 +31,16 @@ class Reader(Frame):
     ]
 
     def __init__(
-        self, title: str, lines: Sequence[Line], *, right: str = "", at: int = 0, practice: bool = False
+        self,
+        title: str,
+        lines: Sequence[Line],
+        *,
+        at: int = 0,
+        practice: bool = False,
+        then: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(title, right, practice=practice)
-        self._lines, self._start = list(lines), at
+        super().__init__(title, practice=practice)
+        self._lines, self._start, self._then = list(lines), at, then
 
     def body(self) -> ComposeResult:
         rule = Rule()
@@ -46,7 +52,10 @@ class Reader(Frame):
             self.call_after_refresh(lambda: self.query_one(Pane).go_to(self._start))
 
     async def action_back(self) -> None:
-        self.dismiss()
+        if self._then is None:
+            self.dismiss()
+        else:
+            self._then()
 
     def action_line(self, way: int) -> None:
         self.query_one(Pane).scroll_relative(y=way, animate=False)
