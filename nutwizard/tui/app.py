@@ -26,6 +26,7 @@ from nutwizard.tui.choose import Ask
 from nutwizard.tui.desk import Desk
 from nutwizard.tui.drawing import THEME, Plainer
 from nutwizard.tui.frame import LEAST_COLUMNS, LEAST_ROWS, Frame
+from nutwizard.tui.onebyone import OneByOne
 from nutwizard.tui.reader import Reader, Topics
 from nutwizard.tui.widgets import with_keys
 from nutwizard.wording.contract import WizardSession
@@ -97,7 +98,7 @@ class WizardApp(App[Ended]):
         self.crashed: Exception | None = None
         self._pages: list[Reader] = []
         self._on_the_way = self._arriving = False
-        self._held: list[events.Event] = []
+        self._keys = OneByOne(self, super().on_event, lambda: self._on_the_way)
         self._begin = session.place if session.resumed else ""
         self._opening = session.first and not only and not self._begin
         self._notice = _resumed(session)
@@ -135,11 +136,9 @@ class WizardApp(App[Ended]):
         """
         key = isinstance(event, events.Key) and event.key not in _ALWAYS
         if (key or isinstance(event, events.Paste)) and not event.is_forwarded:
-            if self.size.width < LEAST_COLUMNS or self.size.height < LEAST_ROWS:
-                return
-            if self._on_the_way:
-                self._held.append(event)
-                return
+            if self.size.width >= LEAST_COLUMNS and self.size.height >= LEAST_ROWS:
+                self._keys.take(event)
+            return
         await super().on_event(event)
 
     @work(exclusive=True, group="way")
@@ -172,9 +171,7 @@ class WizardApp(App[Ended]):
             with suppress(ScreenStackError):  # the app is being left
                 if self.screen is here and isinstance(here, Frame):
                     here.quiet(SLOW)
-        held, self._held = self._held, []
-        for event in held:
-            await self.on_event(event)
+        self._keys.go_on()
 
     async def _show(self, place: str, notice: str) -> None:
         from nutwizard.tui.places import screen_for
