@@ -8,25 +8,28 @@ from dataclasses import dataclass
 
 import pytest
 
-from .dress import CHECKOUT
+from tests.support.tmux import COLUMNS
+
+from .guided import (
+    CANARY,
+    CLIENT_PASSWORD,
+    COMMBAD,
+    EVENTS,
+    ONLY_WILDCARD,
+    SAVED,
+    begun,
+    plain,
+    replay,
+    start,
+)
 from .lab import HOST_ADDRESS, VM_ADDRESS, Lab
-from .machine import Machine
-from .startpoints import CLIENT_FILES, standalone_files, stock_files
-from .terminal import COLUMNS, Terminal
-from .wizard import COMMAND, check, clients, quick, status, tree, wait_clients, wizard
+from .terminal import Terminal
+from .wizard import check, clients, status, tree, wait_clients, wizard
 
 pytestmark = pytest.mark.lab
 
-SAVED, CLIENT_PASSWORD, MONITOR_PASSWORD = (
-    f"/etc/nutwizard/{name}" for name in ("answers.yaml", "client.password", "monitor.password")
-)
-CANARY = "c4n4ry-Kly3Nt!"
 DESCRIPTION = "UPS of the rack, left"
 DELAYS = {"offdelay": "45", "ondelay": "90", "lowbatt": "50"}
-#: The pointer stands on the first row: the sixth is COMMBAD, the second of the addresses is 0.0.0.0.
-COMMBAD = (*["Down"] * 5, "Space")
-ONLY_WILDCARD = ("Space", "Down", "Space", "Down", "Space")
-EVENTS = "[ONLINE, ONBATT, LOWBATT, COMMBAD]"
 
 
 @dataclass(frozen=True)
@@ -36,17 +39,6 @@ class Made:
     lab: Lab
     host: tuple[int, Terminal]
     vm: tuple[int, Terminal]
-
-
-def start() -> Lab:
-    """Two machines at the starting point of the guide."""
-    stock = quick(stock_files())
-    return Lab(standalone_files(stock), {name: stock[name] for name in CLIENT_FILES})
-
-
-def begun(lab: Lab) -> Lab:
-    assert lab.host.systemctl("start", "nut.target").returncode == 0
-    return lab
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +62,7 @@ def replayed(made: Made) -> Iterator[Lab]:
     """The same starting point, with the saved answers and passwords carried over and applied."""
     with start() as lab:
         begun(lab)
-        for source, target in ((made.lab.host, lab.host), (made.lab.vm, lab.vm)):
-            target.run(["install", "-d", "-m", "700", "/etc/nutwizard"], check=True)
-            for path in (SAVED, CLIENT_PASSWORD, MONITOR_PASSWORD):
-                if source.exists(path):
-                    target.write(path, source.read(path), mode=0o600)
-            wizard(target, "apply", SAVED)
+        replay(made.lab, lab)
         yield lab
 
 
@@ -106,9 +93,9 @@ def test_what_was_chosen_is_in_the_files(made: Made) -> None:
 
 
 def test_the_replay_makes_the_same_files(made: Made, replayed: Lab) -> None:
-    for guided, replay in ((made.lab.host, replayed.host), (made.lab.vm, replayed.vm)):
-        assert tree(guided) == tree(replay)
-        assert check(replay).code == 0
+    for guided, again in ((made.lab.host, replayed.host), (made.lab.vm, replayed.vm)):
+        assert tree(guided) == tree(again)
+        assert check(again).code == 0
 
 
 def test_a_replay_of_the_saved_answers_plans_nothing(made: Made) -> None:
@@ -173,14 +160,6 @@ LINES = (
     "next",
     "write", "yes",
 )  # fmt: skip
-
-
-def plain(machine: Machine, *words: str, lines: tuple[str, ...], code: int = 0) -> str:
-    """Run a command that asks, over a pipe; what it printed."""
-    text = "".join(f"{line}\n" for line in lines)
-    done = machine.run([*COMMAND, *words, "--plain"], input=text, cwd=CHECKOUT, timeout=60.0)
-    assert done.returncode == code, f"{words}:\n{done.stdout}{done.stderr}"
-    return done.stdout
 
 
 def test_plain_lines_over_a_pipe_make_the_same_files(made: Made) -> None:
