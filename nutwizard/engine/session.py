@@ -17,23 +17,23 @@ from nutwizard.core.page import Page
 from nutwizard.core.plan import FileChange, Plan
 from nutwizard.core.secret import Secret
 from nutwizard.core.site import Client
+from nutwizard.core.standing import Standing, StepState, clipped
 from nutwizard.core.step import View
 from nutwizard.engine import carry, registry
 from nutwizard.engine.detect import Sources
 from nutwizard.engine.host import Host
 from nutwizard.engine.planner import Planner, Walk
-from nutwizard.engine.saved import PasswordFiles, draw, put_answers, secrets_of
+from nutwizard.engine.proofs import Proofs
+from nutwizard.engine.saved import PasswordFiles, draw, put_answers, read_saved, secrets_of
 from nutwizard.engine.typed import Answered, Typed
 from nutwizard.formats.safe import safe_text
 
 if TYPE_CHECKING:
-    from nutwizard.core.links import Finding, Link
-    from nutwizard.core.standing import Standing
     from nutwizard.engine.outcome import Outcome
     from nutwizard.engine.resume import Resume
 
 
-class Session(Answered):
+class Session(Answered, Proofs):
     """One guided run, one step or one replay.
 
     `named`: answers of a file on the command line; `saved`: those of an earlier run; with `save` the answers
@@ -62,12 +62,24 @@ class Session(Answered):
         self._named_path = named.path if named is not None else ""
         self._guide = {step.name: step for step in registry.steps_of(role)}
         self.steps = tuple(self._guide)
-        self.facts = carry.facts_for(host, sources, role)
-        self._saved = saved
-        self._given = [source for source in (named, saved) if source is not None]
+        self._named, self._saved, self._machine = named, saved, sources
         self._typed = Typed(role, tuple(self._guide.values()), resume, named)
+        self._look()
+
+    def _look(self) -> None:
+        self.facts = carry.facts_for(self.host, self._machine, self.role)
+        self._given = [source for source in (self._named, self._saved) if source is not None]
         self._drawn: dict[str, dict[str, Given]] = {}
-        self._planner = Planner(tuple(self._guide.values()), self.facts, role, registry.asset)
+        self._planner = Planner(tuple(self._guide.values()), self.facts, self.role, registry.asset)
+
+    def renew(self) -> None:
+        """Look at the machine and the saved answers again: after an apply they are others."""
+        if self._save:
+            steps = {each: registry.steps_of(each) for each in Role}
+            self._saved = read_saved(self.host, steps, self.role)
+        self._typed.settle()
+        self._look()
+        self._forget()
 
     @property
     def practice(self) -> bool:
@@ -119,6 +131,8 @@ class Session(Answered):
 
     def standing(self, step: str) -> Standing:
         """Whether the machine is as this step's answers so far say. Any step of the guide."""
+        if refused := self._typed.refused((step,)):
+            return Standing(StepState.TO_DO, clipped(safe_text(refused[0].text), 60))
         return self._standings[step]
 
     def fields(self, step: str) -> tuple[Field, ...]:
@@ -150,7 +164,7 @@ class Session(Answered):
         walk = self._walked(self.only | {step}) if outside else self._walk
         found = tuple(p for p in walk.problems if p.field.partition(".")[0] == step)
         if found:
-            self._typed.refuse(step, before)
+            self._typed.refuse(step, before, found)
             self._forget()
         self._typed.keep()
         return found
@@ -161,7 +175,9 @@ class Session(Answered):
 
     def drop_written(self) -> None:
         """Forget resumed answers that are in place: a run wrote them and was ended before it could do so."""
-        if self._save and self.resumed and not self._walk.problems and self.plan().empty:
+        if not self._save or not self.resumed or self._walk.problems:
+            return
+        if not self._typed.refused(self.steps) and self.plan().empty:
             self._typed.written(step for step in self.only or self.steps if step in self._typed.counting)
 
     def step_changes(self, step: str) -> list[FileChange]:
@@ -201,27 +217,6 @@ class Session(Answered):
             self._typed.written(self.only or self.steps)
         told = [f"a generated password lies in {safe_text(secret.file)}" for secret in drawn]
         return replace(outcome, notes=(*told, *outcome.notes)) if files.keep else outcome
-
-    def prove(
-        self, *, quick: bool = False, told: Callable[[Finding], None] | None = None
-    ) -> tuple[Finding, ...]:
-        """The links of every step, on the files as they are now. `quick`: only who is logged in.
-
-        `told` gets each finding as soon as it is known.
-        """
-        return carry.prove(self.host, self.facts, self.role, quick=quick, told=told)
-
-    def watch_links(self) -> tuple[Link, ...]:
-        """The links that `prove` would tell of, in its order, from the files as they are now."""
-        return carry.watched(self.host, self.facts, self.role)
-
-    def values(self) -> tuple[str, Mapping[str, str]]:
-        """(which UPS, its variables now, safe to show), or (why there are none, {}). Waits up to 4 s."""
-        return carry.values_now(self.host, self.facts, self.role)
-
-    def leave_next(self, text: str) -> str:
-        """Write down what comes next, for later; the path, "" when it cannot be written."""
-        return carry.leave_next(self.host, text)
 
     def clients(self) -> tuple[Client, ...]:
         """The clients whose folder lies here now; a general one where none is named."""
@@ -273,8 +268,8 @@ class Session(Answered):
 
     def _whole(self) -> Walk:
         walk = self._walk
-        if walk.problems:
-            raise AnswersError(walk.problems)
+        if problems := [*walk.problems, *self._typed.refused(self.only or self.steps)]:
+            raise AnswersError(problems)
         put_answers(walk, self._guide, self._drawn, save=self._save)
         return walk
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nutwizard.core.answers import AnswersSet, Given, Origin
+from nutwizard.core.errors import Problem
 from nutwizard.core.facts import Role
 from nutwizard.core.secret import Secret
 from nutwizard.core.step import Step
@@ -41,6 +42,8 @@ class Typed:
         self.counting = dict(self._last)
         self._not_written = set(self._last)
         self._unseen = set(self._last)
+        #: By step why what was given last does not count.
+        self._refused: dict[str, tuple[Problem, ...]] = {}
 
     def last(self, step: str) -> Mapping[str, Given]:
         """What was given for the step last, also when it was refused."""
@@ -85,10 +88,12 @@ class Typed:
         self._last[step] = self.counting[step] = given
         (self._not_written.add if given else self._not_written.discard)(step)
         self._unseen.discard(step)
+        self._refused.pop(step, None)
         return before
 
-    def refuse(self, step: str, before: Section | None) -> None:
+    def refuse(self, step: str, before: Section | None, problems: tuple[Problem, ...]) -> None:
         """The values that were taken last do not count: those before them do again."""
+        self._refused[step] = problems
         self.counting.pop(step, None)
         if before is not None:
             self.counting[step] = before
@@ -101,8 +106,18 @@ class Typed:
         bad = self._unseen & set(wrong)
         for step in bad:
             self.counting.pop(step)
+            self._refused[step] = (Problem("the answers kept from before do not fit any more", step),)
         self._unseen -= bad if bad else set(seen)
         return bool(bad)
+
+    def refused(self, steps: Iterable[str]) -> tuple[Problem, ...]:
+        """What is wrong with answers of these steps that were given last and do not count."""
+        return tuple(problem for step in steps for problem in self._refused.get(step, ()))
+
+    def settle(self) -> None:
+        """What was written is in the files now, and is no answer of this dialogue any more."""
+        self._last = {step: self._last[step] for step in self._not_written}
+        self.counting = {step: given for step, given in self.counting.items() if step in self._not_written}
 
     def keep(self) -> None:
         """Keep all that is not written."""
@@ -127,7 +142,7 @@ class Typed:
     def start_over(self) -> None:
         """Forget everything that was typed or resumed, here and on the disk."""
         self._last, self.counting, self._place = {}, {}, ""
-        self._not_written, self._unseen = set(), set()
+        self._not_written, self._unseen, self._refused = set(), set(), {}
         if self._resume is not None:
             self._resume.clear()
 

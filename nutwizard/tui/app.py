@@ -91,6 +91,10 @@ class WizardApp(App[Ended]):
         self.desk = Desk(session)
         self.only = only
         self.busy = False
+        #: Whether the review was opened from the overview, past the steps.
+        self.straight = False
+        #: By step what stands in its fields and cannot be read.
+        self.unread: dict[str, dict[str, str]] = {}
         self.outcome: Outcome | None = None
         self.plan: Plan | None = None
         self.findings: tuple[Finding, ...] = ()
@@ -196,12 +200,14 @@ class WizardApp(App[Ended]):
     def onward(self, place: str, gate: Callable[[], Awaitable[bool]]) -> None:
         """To the place after this one, if the way is free."""
         order = (*self.asked, REVIEW)
+        self.straight = False
         self.travel(order[min(order.index(place) + 1, len(order) - 1)], gate=gate)
 
     def back(self, place: str) -> None:
         """To the place before this one; from the first to the overview, or to the question about leaving."""
         order = (*self.asked, REVIEW)
-        at = order.index(place) if place in order else 0
+        at = order.index(place) if place in order and not self.straight else 0
+        self.straight = False
         if at > 0:
             self.travel(order[at - 1])
         elif place != OVERVIEW and not self.only:
@@ -219,6 +225,11 @@ class WizardApp(App[Ended]):
         """While files are written nothing is left, and no key says so."""
         return not self.busy if action == "leave" else True
 
+    async def action_overview(self) -> None:
+        """To the overview from anywhere."""
+        self.straight = False
+        self.travel(OVERVIEW, steps=self.only or self.steps)
+
     def read_topic(self, name: str) -> None:
         """Open a page."""
         self.push_screen(self._page(name))
@@ -235,23 +246,25 @@ class WizardApp(App[Ended]):
         if self._on_the_way:  # what it waits for may take its time
             self.exit(Ended(Exit.INTERRUPTED, _LEFT))
             return
-        if self.outcome is not None:
-            await self._done()
+        if self.outcome is not None or self.last_words:
+            self._done()
             return
         rows = (Choice("stay", "go on here"), Choice("leave", "nothing is written; your answers are kept"))
         if await self.push_screen_wait(Ask("Leave nutwizard?", rows)) == "leave":
             self.exit(Ended(Exit.INTERRUPTED, _LEFT))
 
     def action_interrupt(self) -> None:
-        """Ctrl-C ends at once; during an apply it waits for its end."""
+        """Ctrl-C ends at once, but not while files are written."""
         if not self.busy:
-            self.exit(Ended(Exit.INTERRUPTED, "Nothing was written." if self.outcome is None else ""))
+            self.exit(Ended(Exit.INTERRUPTED, _LEFT if self.outcome is None else self.outcome.text))
+        elif isinstance(self.screen, Frame):
+            self.screen.notify_here("The writing goes on until everything is proven or put back.")
 
-    async def _done(self) -> None:
-        """After an apply its code and its text are those of the command."""
-        assert self.outcome is not None
-        words = bare(self.last_words) if self.last_words else self.outcome.text
-        self.exit(Ended(self.outcome.code, words))
+    def _done(self) -> None:
+        """After an apply its code is that of the command; the last page is printed."""
+        code = self.outcome.code if self.outcome is not None else Exit.DONE
+        words = bare(self.last_words) if self.last_words else self.outcome.text if self.outcome else ""
+        self.exit(Ended(code, words))
 
     def _handle_exception(self, error: Exception) -> None:
         """No trace on the screen: its local variables could hold a password. The caller tells the person."""
@@ -265,7 +278,7 @@ class WizardApp(App[Ended]):
 
     def _ended_by_signal(self) -> None:
         if not self.busy:
-            self.exit(Ended(Exit.INTERRUPTED, "Ended by a signal. Nothing was written."))
+            self.exit(Ended(Exit.INTERRUPTED, f"Ended by a signal. {_LEFT if self.outcome is None else ''}"))
 
     def _page(self, name: str, then: Callable[[], None] | None = None) -> Reader:
         title = registry.topics(self.role)[name]

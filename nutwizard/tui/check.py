@@ -120,11 +120,15 @@ class Check(Frame):
     @work(exclusive=True, group="prove")
     async def action_again(self) -> None:
         """Ask every link again. Whoever leaves meanwhile does not wait for the rest."""
+        if not self.query("#links"):  # left before it stood there
+            return
         self._rows, self._gone = Rows([Row(link) for link in self._links]), False
         self._fill(0)
         try:
             self._findings = await self.ask(self._prove)
         except _Left:
+            return
+        if self._gone or not self.query("#links"):
             return
         self._asked = True
         self._rows.done(self._findings)
@@ -147,6 +151,8 @@ class Check(Frame):
         return session.prove(told=told)
 
     def _told(self, finding: Finding) -> None:
+        if self._gone or not self.query("#links"):
+            return
         self._rows.put(finding)
         asked = sum(row.finding is not None for row in self._rows.rows)
         self._fill(None)
@@ -209,7 +215,8 @@ class Check(Frame):
     def _retitle(self, right: str) -> None:
         from nutwizard.tui.widgets import Title
 
-        self.query_one(Title).retitle("Check", right)
+        for title in self.query(Title):  # none while the screen goes away
+            title.retitle("Check", right)
 
     def _options(self) -> list[Option]:
         return [Option(plain(row.text)) for row in self._rows.rows] or [Option("nothing to prove yet")]

@@ -14,6 +14,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from nutwizard.core.fields import Choice
+from nutwizard.tui.entries import PlainInput
 from nutwizard.tui.widgets import Keys, Menu, plain
 
 #: Lists from this length on are searched by typing.
@@ -28,6 +29,7 @@ class Over(ModalScreen[Any]):
     def __init__(self, title: str) -> None:
         super().__init__()
         self._title = title
+        self._ended = False
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box"):
@@ -40,7 +42,13 @@ class Over(ModalScreen[Any]):
         yield from ()
 
     def action_leave(self) -> None:
-        self.dismiss(None)
+        self.end(None)
+
+    def end(self, value: Any) -> None:
+        """Leave with this value; a second key that comes at once finds nobody any more."""
+        if not self._ended:
+            self._ended = True
+            self.dismiss(value)
 
 
 class ChooseOne(Over):
@@ -52,7 +60,7 @@ class ChooseOne(Over):
 
     def inner(self) -> ComposeResult:
         if len(self._choices) >= LONG:
-            yield Input(placeholder="type to search", compact=True, id="search")
+            yield PlainInput(placeholder="type to search", compact=True, id="search")
         yield Menu(*_rows(self._choices), enter_word="take it")
 
     def on_mount(self) -> None:
@@ -74,12 +82,12 @@ class ChooseOne(Over):
         self.action_take()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(self._seen[event.option_index].value)
+        self.end(self._seen[event.option_index].value)
 
     def action_take(self) -> None:
         at = self.query_one(OptionList).highlighted
         if at is not None and self._seen:
-            self.dismiss(self._seen[at].value)
+            self.end(self._seen[at].value)
 
     def on_key(self, event: events.Key) -> None:
         """In the search line the arrows still move in the list."""
@@ -99,7 +107,7 @@ class Ask(ChooseOne):
         found = [c.value for c in self._choices if event.character and c.value[:1] == event.character.lower()]
         if len(found) == 1:
             event.stop()
-            self.dismiss(found[0])
+            self.end(found[0])
 
 
 class ChooseMany(Over):
@@ -127,7 +135,7 @@ class ChooseMany(Over):
     def inner(self) -> ComposeResult:
         yield Menu(*self._marked())
         if self._free is not None:
-            yield Input(placeholder="others: type them, Tab leads here", compact=True, id="others")
+            yield PlainInput(placeholder="others: type them, Tab leads here", compact=True, id="others")
         yield Static(id="wrong")
 
     def on_mount(self) -> None:
@@ -158,7 +166,7 @@ class ChooseMany(Over):
         except ValueError as error:
             self.query_one("#wrong", Static).update(plain(f"! {error}"))
             return
-        self.dismiss(tuple(words))
+        self.end(tuple(words))
 
     def _marked(self) -> list[Option]:
         marked = [

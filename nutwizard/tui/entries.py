@@ -16,8 +16,10 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from nutwizard.core.answers import Origin
+from nutwizard.core.facts import Role
 from nutwizard.core.fields import FieldKind
 from nutwizard.core.secret import Secret
+from nutwizard.core.shown import safe_text
 from nutwizard.wording.item import Item
 
 if TYPE_CHECKING:
@@ -92,7 +94,20 @@ class Entry(Widget):
         return None
 
 
-class TextEntry(Input, Entry):
+class PlainInput(Input):
+    """A line to type in, drawn as plain as everything else."""
+
+    @property
+    def _value(self) -> RichText:
+        """What is drawn: a password as stars, since Textual's dots are no ASCII.
+
+        What was pasted may be anything: what a terminal would obey or hide is drawn as a question mark.
+        """
+        shown = "*" * len(self.value) if self.password else "".join(map(_drawn, self.value))
+        return RichText(shown, no_wrap=True, overflow="ignore", end="")
+
+
+class TextEntry(PlainInput, Entry):
     """One line: texts, numbers, several words, passwords."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -116,12 +131,6 @@ class TextEntry(Input, Entry):
         super().__init__(password=self._is_secret, compact=True, id=f"field-{item.field.name}")
         self.cursor_blink = False
         self.offer(item)
-
-    @property
-    def _value(self) -> RichText:
-        """What is drawn: a password as stars, since Textual's dots are no ASCII."""
-        shown = "*" * len(self.value) if self.password else self.value
-        return RichText(shown, no_wrap=True, overflow="ignore", end="")
 
     @property
     def given(self) -> bool:
@@ -149,6 +158,11 @@ class TextEntry(Input, Entry):
                 self.cursor_position = 0 if not self.has_focus else len(self._shown)
         elif changed and self.value == before:  # cannot be: touched means another value than before
             self.value = self._shown
+
+    def put_raw(self, text: str) -> None:
+        """Text as it was typed, whatever it means."""
+        with self.prevent(Input.Changed):
+            self.value = text
 
     def put(self, value: Any) -> None:
         self.value = value.reveal() if isinstance(value, Secret) else self.item.field.show(value)
@@ -193,8 +207,9 @@ class TextEntry(Input, Entry):
             self.post_message(self.Draw(self))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys of a password are keys of nothing else."""
-        return self._is_secret if action in ("reveal", "draw") else True
+        """Keys of a password are keys of nothing else; one that a host knows is not drawn on a client."""
+        host = getattr(self.app, "role", None) is Role.HOST
+        return {"reveal": self._is_secret, "draw": self._is_secret and host}.get(action, True)
 
     def hide(self) -> None:
         """Show a password as stars."""
@@ -203,6 +218,11 @@ class TextEntry(Input, Entry):
             self._hiding = None
         if self._is_secret:
             self.password = True
+
+
+def _drawn(char: str) -> str:
+    shown = safe_text(char)
+    return shown if len(shown) == 1 else "?"
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ class Form(Container, can_focus=False):
     @property
     def shown(self) -> tuple[str, ...]:
         """The fields that are there for the person."""
-        return tuple(name for name, entry in self.entries.items() if entry.display)
+        return tuple(name for name, entry in self.entries.items() if not entry.has_class("gone"))
 
     @property
     def at(self) -> str:
@@ -66,7 +66,7 @@ class Form(Container, can_focus=False):
         """Show all fields but these."""
         for name, entry in self.entries.items():
             for part in (self._labels[name], entry, self._notes[name]):
-                part.display = name not in names
+                part.set_class(name in names, "gone")
 
     def values(self) -> dict[str, Any]:
         """What the person has given, as far as it can be read."""
@@ -79,6 +79,19 @@ class Form(Container, can_focus=False):
             except ValueError:
                 continue
         return found
+
+    def raw(self) -> dict[str, str]:
+        """What stands in fields of text and cannot be read."""
+        found = {name: self.entries[name] for name in self.wrong()}
+        return {name: entry.value for name, entry in found.items() if isinstance(entry, TextEntry)}
+
+    def put_raw(self, raw: Mapping[str, str]) -> None:
+        """Text that could not be read stands there again, before the form is shown."""
+        for name, text in raw.items():
+            entry = self.entries.get(name)
+            if isinstance(entry, TextEntry):
+                entry.put_raw(text)
+        self._tell()
 
     def wrong(self) -> dict[str, str]:
         """What cannot be read, by field. What nobody has touched is never wrong by itself."""
@@ -151,10 +164,15 @@ class Form(Container, can_focus=False):
         for name, entry in self.entries.items():
             spec = entry.item.field.spec
             mark = ">" if name == self._at else "!" if name in trouble else " "
-            where = "changed" if entry.touched else entry.item.where
+            where = "changed" if entry.touched else _clipped(entry.item.where)
             words = (_short(trouble[name]),) if name in trouble else (_unit(entry), where)
             note = "  ".join(part for part in words if part)
             yield name, f"{mark} {spec.label}", note
+
+
+def _clipped(text: str, width: int = 25) -> str:
+    """What a column has room for; all of it is told at the field that has the focus."""
+    return text if len(text) <= width else f"{text[: width - 2].rstrip(' ,')}.."
 
 
 def _short(trouble: str) -> str:

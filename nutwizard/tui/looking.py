@@ -56,12 +56,12 @@ def look(session: WizardSession, step: str, given: Mapping[str, Any] | None = No
     )
 
 
-def page_lines(page: Page) -> tuple[list[Line], dict[str, int]]:
-    """The page as lines, and at which of them the part about a field begins."""
+def page_lines(page: Page, labels: Mapping[str, str]) -> tuple[list[Line], dict[str, int]]:
+    """The page as lines, and at which of them the part about a field begins; `labels`: the fields' names."""
     lines = with_keys(markdown(page.intro))
     parts = {}
     for name, text in page.help.items():
         lines.append(Line())
         parts[name] = len(lines)
-        lines += [Line(name, Tone.TITLE), *markdown(text)]
+        lines += [Line(labels.get(name, name), Tone.TITLE), *markdown(text)]
     return lines, parts

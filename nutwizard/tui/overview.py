@@ -66,6 +66,8 @@ def look(session: WizardSession) -> Seen:
 async def make(app: WizardApp, notice: str) -> Frame:
     """The overview as things are now."""
     seen = await app.desk.ask(look)
+    for step in app.unread:
+        seen.standings[step] = Standing(StepState.TO_DO, "something in it cannot be read")
     return Overview(seen, practice=app.practice, notice=notice or seen.trouble or app.hint)
 
 
@@ -140,8 +142,10 @@ class Overview(Frame):
     async def action_take_all(self) -> None:
         """Take every suggestion and go to the review; where one is missing, to its step."""
         problems = await self.ask(_problems)
+        problems += [(unread, "something in it cannot be read") for unread in self.wizard.unread]
         step, text = problems[0] if problems else ("", "")
         notice = f"One answer is yours to give: {text}" if problems else ""
+        self.wizard.straight = not problems
         self.wizard.travel(step or "review", notice=notice, steps=self.wizard.steps)
 
     def action_check(self) -> None:

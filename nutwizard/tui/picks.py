@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from nutwizard.core.fields import FieldKind
 from nutwizard.core.shown import safe_text
 from nutwizard.tui.entries import Entry
-from nutwizard.tui.widgets import plain
+from nutwizard.tui.widgets import marked
 from nutwizard.wording.item import Item
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class PickEntry(Entry, can_focus=True):
         return ChooseOne(self.item.title, self.item.offered, self.value)
 
     def render(self) -> RenderResult:
-        return plain(f"< {self.value or '?'} >")
+        return marked(f"< {self.value or '?'} >", self.has_focus)
 
     def action_turn(self, way: int) -> None:
         """The next word, or the one before."""
@@ -70,6 +70,10 @@ class PickEntry(Entry, can_focus=True):
         if words:
             at = words.index(self.value) + way if self.value in words else 0
             self.put(words[at % len(words)])
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """With one word there is nothing to change."""
+        return len(self.item.offered) > 1 if action == "turn" else True
 
     def on_key(self, event: events.Key) -> None:
         """A letter goes to the next word that begins with it."""
@@ -135,4 +139,4 @@ class ListEntry(Entry, can_focus=True):
     def render(self) -> RenderResult:
         text = safe_text(self.item.field.show(self.now)) if self.now else "none"
         width = self.size.width
-        return plain(text if len(text) <= width else f"{text[: max(0, width - 4)]} ...")
+        return marked(text if len(text) <= width else f"{text[: max(0, width - 4)]} ...", self.has_focus)

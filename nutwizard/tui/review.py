@@ -57,7 +57,13 @@ def look(session: WizardSession) -> Seen:
 
 async def make(app: WizardApp, notice: str) -> Frame:
     """The review of the answers as they are."""
-    return Review(await app.desk.ask(look), practice=app.practice, notice=notice)
+    seen = await app.desk.ask(look)
+    if app.unread:
+        text = "something that stands in it cannot be read; Enter opens it"
+        lines = (Line("There is no plan yet."), Line(f"The step has {text}."))
+        parts = tuple(Part(f"{step}: {text}", lines, step) for step in app.unread)
+        seen = Seen(None, parts, "not yet")
+    return Review(seen, practice=app.practice, notice=notice)
 
 
 class Review(Frame):
@@ -66,6 +72,8 @@ class Review(Frame):
     place = "review"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "apply", "apply"),
+        Binding("c", "check", "check"),
+        Binding("ctrl+o", "app.overview", "overview", show=False),
         Binding("f2,d", "whole", "all of it", key_display="d"),
         Binding("y", "copy", "copy the command"),
     ]
@@ -91,6 +99,8 @@ class Review(Frame):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only a plan with something in it can be applied."""
+        if action == "check":
+            return self._seen.plan is not None and self._seen.plan.empty
         if action in ("apply", "copy"):
             return self._seen.plan is not None and not self._seen.plan.empty
         return True
@@ -106,6 +116,10 @@ class Review(Frame):
     def _open(self, step: str) -> None:
         if step in self.wizard.steps:
             self.wizard.travel(step)
+
+    def action_check(self) -> None:
+        """Nothing to write: prove what is there."""
+        self.wizard.travel("check")
 
     def action_whole(self) -> None:
         """The whole plan over the whole screen."""
@@ -147,7 +161,7 @@ class Review(Frame):
 def _parts(session: WizardSession, plan: Plan) -> list[Part]:
     if plan.empty:
         notes = [Line(f"Note: {note}") for note in plan.notes]
-        return [Part("nothing to do", (Line(NOTHING), Line("Esc, then c: proves that it works."), *notes))]
+        return [Part("nothing to do", (Line(NOTHING), Line("c proves that it works."), *notes))]
     files = [change for change in plan.files if not change.copy_of]
     width = max((len(change.path) for change in files), default=0)
     parts = [

@@ -12,8 +12,8 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from nutwizard.core.answers import Proposed
-from nutwizard.core.fields import Field
-from nutwizard.tui.choose import Over
+from nutwizard.core.fields import Choice, Field
+from nutwizard.tui.choose import Ask, Over
 from nutwizard.tui.entries import Entry
 from nutwizard.tui.fields import items_of
 from nutwizard.tui.form import Form
@@ -45,7 +45,11 @@ class RowsScreen(Over):
         self.query_one(OptionList).focus()
 
     def action_take(self) -> None:
-        self.dismiss(tuple(self._rows))
+        self.end(tuple(self._rows))
+
+    def action_leave(self) -> None:
+        """Esc loses no answer: the rows as they are now."""
+        self.action_take()
 
     def action_add(self) -> None:
         self._edit(len(self._rows))
@@ -104,6 +108,17 @@ class RowScreen(Over):
         form = self.query_one(Form)
         form.focus_on(form.shown[0])
 
+    def action_leave(self) -> None:
+        self._leave()
+
+    @work
+    async def _leave(self) -> None:
+        """Leave the row as it was; one that was typed into is not dropped without a question."""
+        touched = any(entry.touched for entry in self.query_one(Form).entries.values())
+        rows = (Choice("stay", "go on with it"), Choice("drop", "leave it as it was"))
+        if not touched or await self.app.push_screen_wait(Ask("Drop this row?", rows)) == "drop":
+            self.end(None)
+
     def on_form_moved(self) -> None:
         self._say(self.query_one(Form).message())
 
@@ -134,7 +149,7 @@ class RowScreen(Over):
                 self._say(form.message())
                 return
         assert self._field.spec.row is not None
-        self.dismiss(self._field.spec.row(**values))
+        self.end(self._field.spec.row(**values))
 
     def _say(self, text: str) -> None:
         self.query_one("#message", Static).update(plain(text))

@@ -26,6 +26,7 @@ from nutwizard.tui.widgets import Pane, Rule, plain
 from nutwizard.wording import show
 from nutwizard.wording.contract import WizardSession
 from nutwizard.wording.layout import Line
+from nutwizard.wording.screens import problem_text
 
 if TYPE_CHECKING:
     from nutwizard.tui.app import WizardApp
@@ -61,6 +62,7 @@ class StepScreen(Frame):
         Binding("f2", "diff", "all lines", priority=True),
         Binding("f4", "list", "list", priority=True),
         Binding("ctrl+n", "go_on", "next step", priority=True),
+        Binding("ctrl+o", "app.overview", "overview", priority=True),
     ]
 
     #: The form knows where to begin: at what is wrong.
@@ -71,10 +73,14 @@ class StepScreen(Frame):
 
     def body(self) -> ComposeResult:
         """All of it as it is: what is changed after it was drawn is sent twice."""
-        self._lines, self._parts = page_lines(self.page)
+        self._lines, self._parts = page_lines(
+            self.page, {item.field.name: item.field.spec.label for item in self.look.items}
+        )
         self._form = Form(self.look.items, self.look.hidden, self.look.wrong(self.place))
+        self._form.put_raw(self.wizard.unread.get(self.place, {}))
         self._text, self._newest, self._trying, self._visited = "", 0, False, False
         title, lines = self._change()
+        self._shown = lines
         rule, self._change_rule = Rule(), Rule(title)
         with Container(id="step"):
             with Container(id="page-box"):
@@ -84,11 +90,11 @@ class StepScreen(Frame):
                 yield self._form
                 yield Static(plain(self._words()), id="message")
                 yield self._change_rule
-                yield Pane(lines, rule=self._change_rule, id="diff")
+                yield Pane(lines, rule=self._change_rule, more="F2: all of it", id="diff")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The key of a list is one only where there is a list."""
-        return not isinstance(self.focused, Entry) or self.focused.has_list if action == "list" else True
+        return isinstance(self.focused, Entry) and self.focused.has_list if action == "list" else True
 
     def on_mount(self) -> None:
         self._form.focus_on(self._form.at)
@@ -110,9 +116,17 @@ class StepScreen(Frame):
 
     def on_form_changed(self) -> None:
         self._say()
+        self._remember()
         self._newest += 1
         if not self._trying:
             self._try()
+
+    def _remember(self) -> None:
+        """What cannot be read is kept by the app: the session knows values alone."""
+        if raw := self._form.raw():
+            self.wizard.unread[self.place] = raw
+        else:
+            self.wizard.unread.pop(self.place, None)
 
     def on_text_entry_draw(self, event: TextEntry.Draw) -> None:
         self._draw(event.entry)
@@ -148,7 +162,7 @@ class StepScreen(Frame):
         """Accept the field; behind the last one the step."""
         form = self._form
         await self._settled()
-        if form.at in form.wrong():
+        if form.at in form.trouble():
             self._say()
         elif following := form.following():
             form.focus_on(following)
@@ -189,8 +203,11 @@ class StepScreen(Frame):
         """Every line that the step would change."""
         from nutwizard.tui.reader import Reader
 
+        wrong = [Line(f"- {problem_text(problem, self.place)}") for problem in self.look.problems]
         lines = [line for change in self._changes() for line in (*show.change_lines(change), Line())]
         text = [*lines, *self.look.acts] or [Line("This step changes nothing.")]
+        if wrong and not lines:
+            text = [Line("What would change is told once the answers fit together:"), *wrong]
         self.app.push_screen(Reader(f"{self._left}: what would change", text, practice=self._practice))
 
     def action_help(self) -> None:
@@ -242,4 +259,13 @@ class StepScreen(Frame):
     def _show(self) -> None:
         title, lines = self._change()
         self._change_rule.say(title)
-        self.query_one("#diff", Pane).show(lines)
+        self.query_one("#diff", Pane).show(lines, _first_new(self._shown, lines))
+        self._shown = lines
+
+
+def _first_new(before: Sequence[Line], after: Sequence[Line]) -> int:
+    """At which line the new lines differ from those before: what was just typed comes into view."""
+    for n, line in enumerate(after):
+        if n >= len(before) or before[n] != line:
+            return max(0, n - 1)
+    return 0

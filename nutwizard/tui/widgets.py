@@ -18,6 +18,7 @@ from textual.content import Content
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.style import Style as VisualStyle
 from textual.widget import Widget
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
@@ -31,6 +32,7 @@ STYLES: Mapping[Tone, Style] = {
     Tone.ADDED: Style(color="green"),
     Tone.REMOVED: Style(color="red"),
 }
+_CHOSEN = "option-list--option-highlighted"
 #: How keys are called where Textual's own name is not what a keyboard says.
 _LAST = ("F1", "Esc", "q", "Ctrl+Q")
 _KEY_NAMES = {"escape": "Esc", "enter": "Enter", "space": "Space", "delete": "Del", "pagedown": "PgDn"}
@@ -39,6 +41,11 @@ _KEY_NAMES = {"escape": "Esc", "enter": "Enter", "space": "Space", "delete": "De
 def plain(text: str) -> Content:
     """Text from anywhere as content: no markup, nothing that a terminal would obey."""
     return Content(safe_text(text))
+
+
+def marked(text: str, focused: bool) -> Content:
+    """A value that is chosen and not typed; in reverse where the keys go."""
+    return Content.styled(safe_text(text), "reverse" if focused else "underline")
 
 
 class Title(Widget):
@@ -54,7 +61,7 @@ class Title(Widget):
         if gap < 2:
             room = max(0, self.size.width - 4 - cells(left))
             right, gap = right[:room], 2
-        return Content(f" {left}{' ' * gap}{right} ")
+        return Content.styled(f" {left}{' ' * gap}{right} ", "reverse" if self.app.no_color else "")
 
     def retitle(self, left: str, right: str) -> None:
         """Say something else."""
@@ -138,6 +145,11 @@ class Menu(OptionList):
         super().__init__(*options, compact=True, markup=False, **names)
         self.enter_word = enter_word
 
+    def get_visual_style(self, *component_classes: str, partial: bool = False) -> VisualStyle:
+        """As the style sheet says; Textual leaves out `reverse`, which alone shows without colours."""
+        style = super().get_visual_style(*component_classes, partial=partial)
+        return style + VisualStyle(reverse=True) if _CHOSEN in component_classes else style
+
 
 class Pane(ScrollView, can_focus=False):
     """Lines that are wrapped to the width there is, and scroll where they are too many.
@@ -145,13 +157,21 @@ class Pane(ScrollView, can_focus=False):
     They are wrapped when the size is known and before anything is drawn: a screen is sent once.
     """
 
-    def __init__(self, text: Text = "", *, rule: Rule | None = None, most: int = 0, **names: Any) -> None:
-        """`rule` is told whether there is more to read; `most`: rows that it takes, 0 for a fixed height."""
+    def __init__(
+        self,
+        text: Text = "",
+        *,
+        rule: Rule | None = None,
+        more: str = "PgDn: more",
+        most: int = 0,
+        **names: Any,
+    ) -> None:
+        """`rule` is told `more` when there is more to read; `most`: rows that it takes, 0: a fixed height."""
         super().__init__(**names)
         self._lines = lines_of(text)
         self._rows: list[Line] = []
         self._starts: list[int] = []
-        self._rule, self._most = rule, most
+        self._rule, self._more, self._most = rule, more, most
 
     def show(self, text: Text, at: int = 0) -> None:
         """Other lines, scrolled to line `at` of them."""
@@ -201,14 +221,19 @@ class Pane(ScrollView, can_focus=False):
         self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True
     ) -> bool:
         """A new size, not drawn yet."""
-        self._wrap(size.width - self.styles.gutter.width - self.styles.scrollbar_size_vertical)
+        self._wrap(size.width - self.styles.gutter.width - self.styles.scrollbar_size_vertical - self._gap)
         changed = super()._size_updated(size, virtual_size, container_size, layout)
         self._tell()
         return changed
 
+    @property
+    def _gap(self) -> int:
+        """A blank before the scroll bar, where there is one."""
+        return 1 if self.styles.scrollbar_size_vertical else 0
+
     def _again(self) -> None:
         """Other lines in the same place."""
-        self._wrap(self.scrollable_content_region.width)
+        self._wrap(self.scrollable_content_region.width - self._gap)
         self._scroll_update(self.virtual_size)
         self.refresh(layout=bool(self._most))
         self._tell()
@@ -230,7 +255,10 @@ class Pane(ScrollView, can_focus=False):
         height = self.scrollable_content_region.height
         left = len(self._rows) - height - round(self.scroll_offset.y)
         above = self.scroll_offset.y > 0
-        self._rule.say(hint="PgDn: more" if left > 0 else "PgUp: back" if above else "")
+        paged = self._more.startswith("PgDn")
+        self._rule.say(
+            hint=self._more if left > 0 or (above and not paged) else "PgUp: back" if above else ""
+        )
 
 
 def with_keys(lines: Sequence[Line]) -> list[Line]:

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from nutwizard.core.errors import Exit, WizardError
+from nutwizard.core.links import State
 from nutwizard.core.plan import Plan
 from nutwizard.engine.outcome import Outcome
 from nutwizard.tui.frame import Frame
@@ -36,6 +37,7 @@ class Writing(Frame):
     def __init__(self, plan: Plan, *, practice: bool) -> None:
         super().__init__("Writing", "", practice=practice)
         self._plan = plan
+        self._outcome: Outcome | None = None
         self._began = time.monotonic()
         self._last, self._acts, self._all = "the files", 0, len(plan.files) + len(plan.acts)
 
@@ -71,7 +73,10 @@ class Writing(Frame):
             outcome = Outcome(error.code, "\n".join(filter(None, (error.text, error.hint))))
         self.wizard.busy = False
         self._clock.stop()
-        self.wizard.outcome, self.wizard.plan = outcome, self._plan
+        self._outcome = outcome
+        if outcome.code in (Exit.DONE, Exit.BROKEN):
+            self.wizard.outcome, self.wizard.plan = outcome, self._plan
+        await self.ask(lambda session: session.renew())
         self._tell(outcome)
 
     def _report(self, text: str) -> None:
@@ -91,13 +96,13 @@ class Writing(Frame):
             lines += [Line(), Line("Before it was taken back:")]
             lines += show.finding_lines(outcome.findings, _VALUES)
         self.query_one("#log", Pane).add([Line(), *lines])
-        words = {Exit.DONE: "Done", Exit.FAILED: "Taken back", Exit.BROKEN: "Done, something is broken"}
-        self._rule.say(f"{words.get(outcome.code, 'Ended')}. Enter goes on")
+        broken = any(finding.state is State.BROKEN for finding in outcome.findings)
+        words = {Exit.DONE: "Done", Exit.BROKEN: "Done", Exit.FAILED: "Taken back"}
+        more = ", and something is broken" if broken and outcome.code in (Exit.DONE, Exit.BROKEN) else ""
+        self._rule.say(f"{words.get(outcome.code, 'Ended')}{more}. Enter goes on")
         self.refresh_bindings()
 
     def action_onward(self) -> None:
         """To the proof; where it was taken back, to the review again."""
-        done = self.wizard.outcome is not None and self.wizard.outcome.code in (Exit.DONE, Exit.BROKEN)
-        if not done:
-            self.wizard.outcome = None
+        done = self._outcome is not None and self._outcome.code in (Exit.DONE, Exit.BROKEN)
         self.wizard.travel("check" if done else "review")

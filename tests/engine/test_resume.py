@@ -15,10 +15,11 @@ import pytest
 from nutwizard import opening
 from nutwizard.core import paths
 from nutwizard.core.answers import AnswersSet, Given, Origin
-from nutwizard.core.errors import Exit
+from nutwizard.core.errors import AnswersError, Exit
 from nutwizard.core.facts import Owner, Role
 from nutwizard.core.secret import Secret
 from nutwizard.core.site import Client
+from nutwizard.core.standing import StepState
 from nutwizard.engine.machine import OfflineHost
 from nutwizard.engine.resume import Resume
 from nutwizard.engine.session import Session
@@ -151,12 +152,16 @@ def test_refused_values_are_kept_and_do_not_count(tree: Path) -> None:
     assert session.answer("driver", {**DRIVER, "offdelay": 45, "ondelay": 10}) != ()
     assert values(session, "driver")["ondelay"] == 10
     assert session.proposals("driver")["ondelay"].value != 10
-    assert session.plan().files
+    assert session.standing("driver").state is StepState.TO_DO
+    with pytest.raises(AnswersError, match="must be greater"):
+        session.plan()  # what was typed is never written as something else
     again = opened(tree)
     assert values(again, "driver")["ondelay"] == 10
     assert again.proposals("driver")["ups"].value != "rack", "all of the step that was refused stands aside"
-    assert again.plan().files
+    with pytest.raises(AnswersError, match="do not fit any more"):
+        again.plan()
     assert again.answer("driver", DRIVER) == ()
+    assert again.plan().files
     assert again.proposals("driver")["ups"].value == "rack"
 
 

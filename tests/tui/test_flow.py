@@ -59,7 +59,7 @@ async def test_all_suggestions_are_taken_at_once(session: Session) -> None:
         await person.at("review")
         assert any(row.startswith("/etc/nut/ups.conf") for row in person.options)
         await person.press("escape")
-        await person.at("services")
+        await person.at("overview")
 
 
 async def test_the_answer_that_only_the_person_has_is_asked_for(vm: PracticeHost) -> None:
@@ -191,7 +191,7 @@ async def test_ctrl_c_ends_from_everywhere(session: Session, keys: tuple[str, ..
         await person.press(*keys)
         await person.press("ctrl+c")
         ended = await person.over()
-    assert (ended.code, ended.text) == (Exit.INTERRUPTED, "Nothing was written.")
+    assert (ended.code, ended.text) == (Exit.INTERRUPTED, "Nothing was written. Your answers are kept.")
 
 
 async def test_a_password_never_falls_into_the_field_before_it(session: Session) -> None:
@@ -297,3 +297,24 @@ async def test_what_was_wrong_is_here_again_with_its_reason(host: PracticeHost) 
         assert person.place == "driver"
         assert person.field.startswith("ondelay")
         assert person.message.startswith("! ondelay (70 s) must be greater")
+
+
+async def test_keys_pressed_on_the_way_arrive_in_the_next_screen(session: Session) -> None:
+    async with shown(session) as person:
+        person.send(f"{ENTER}{NEXT}rack{NEXT}{TAB}3494{NEXT}watchers{TAB}secret-1")
+        await person.at("client_user")
+        await person.until(lambda: person.fields["password"].startswith("********"), "the password")
+        assert person.fields["user name"].startswith("watchers")
+        await person.press("escape")
+        assert person.fields["port"].startswith("3494")
+        await person.press("escape")
+        assert person.field.startswith("UPS name rack")
+
+
+async def test_a_burst_after_the_key_of_a_step_is_for_that_step(session: Session) -> None:
+    """Number, Tab and a password in one go: it lands where it is not shown."""
+    async with shown(session) as person:
+        person.send(f"4{TAB}canary-77")
+        await person.at("client_user")
+        await person.until(lambda: person.fields["password"].startswith("*" * 9), "the password")
+        assert "canary" not in person.text

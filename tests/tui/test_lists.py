@@ -143,10 +143,12 @@ async def test_a_row_that_cannot_be_taken_says_why(session: Session) -> None:
         await person.fill("lamp")
         assert "!" not in person.message
         await person.press("escape")
+        assert "Drop this row?" in person.text, "what was typed is not dropped without a question"
+        await person.press("d")
         assert person.options == ["none yet: a adds one"]
 
 
-async def test_esc_in_the_rows_changes_nothing(session: Session) -> None:
+async def test_esc_in_the_rows_loses_none(session: Session) -> None:
     async with shown(session) as person:
         await step(person, 5, "space", "a")
         await person.type("web")
@@ -155,7 +157,7 @@ async def test_esc_in_the_rows_changes_nothing(session: Session) -> None:
         await person.press("enter")
         assert person.options == ["web (192.168.1.20, 192.168.1.21)"]
         await person.press("escape")
-        assert person.field.startswith("clients none")
+        assert person.field.startswith("clients web (192.168.1.20, 192")
 
 
 async def test_a_client_gets_a_folder(session: Session) -> None:

@@ -117,7 +117,7 @@ async def test_the_help_follows_the_focus(session: Session) -> None:
         await person.press(*DELAYS)
         assert person.seen("#page").startswith(" offdelay")
         await person.press("tab", "tab")
-        assert person.seen("#page").startswith(" low_battery")
+        assert person.seen("#page").startswith(" low battery")
         await person.press("shift+tab")
         assert person.seen("#page").startswith(" ondelay")
         await person.press("pagedown")

@@ -1,0 +1,42 @@
+"""The side of a session that proves: the links, the UPS's values, and what is left for later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from nutwizard.core.facts import Facts, Role
+from nutwizard.engine import carry
+from nutwizard.engine.host import Host
+
+if TYPE_CHECKING:
+    from nutwizard.core.links import Finding, Link
+
+
+class Proofs:
+    """Asks the machine as it is at this moment."""
+
+    host: Host
+    facts: Facts
+    role: Role
+
+    def prove(
+        self, *, quick: bool = False, told: Callable[[Finding], None] | None = None
+    ) -> tuple[Finding, ...]:
+        """The links of every step, on the files as they are now. `quick`: only who is logged in.
+
+        `told` gets each finding as soon as it is known.
+        """
+        return carry.prove(self.host, self.facts, self.role, quick=quick, told=told)
+
+    def watch_links(self) -> tuple[Link, ...]:
+        """The links that `prove` would tell of, in its order, from the files as they are now."""
+        return carry.watched(self.host, self.facts, self.role)
+
+    def values(self) -> tuple[str, Mapping[str, str]]:
+        """(which UPS, its variables now, safe to show), or (why there are none, {}). Waits up to 4 s."""
+        return carry.values_now(self.host, self.facts, self.role)
+
+    def leave_next(self, text: str) -> str:
+        """Write down what comes next, for later; the path, "" when it cannot be written."""
+        return carry.leave_next(self.host, text)
