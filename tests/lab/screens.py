@@ -116,6 +116,12 @@ class Screens(Tmux):
         """Wait until a text stands there, wherever its lines are broken."""
         return self.until(lambda view: text in " ".join(view.text.split()), limit)
 
+    def chosen(self) -> list[str]:
+        """What stands in reverse: the chosen row of a list, a choice that has the focus."""
+        rows = self._tmux("capture-pane", "-p", "-e").split("\n")[1:]
+        found = [re.search(r"\x1b\[(?:\d+;)*7m([^\x1b]+)", row) for row in rows]
+        return [each[1].strip() for each in found if each]
+
     def press_one(self, key: str) -> None:
         """Press a key; each but an arrow is waited for. Raises TimeoutError with the screen."""
         before = self.view

@@ -212,6 +212,32 @@ def asked(screen: str) -> str | None:
     return last if last.endswith(":") else None
 
 
+@pytest.mark.parametrize("environ", [{}, {"NO_COLOR": "1"}])
+def test_what_is_chosen_stands_out(tmp_path: Path, environ: dict[str, str]) -> None:
+    """In a list nothing but its look tells which row Enter takes."""
+    with Screens(practice(tmp_path, TERM="xterm-256color", **environ), "xterm") as screens:
+
+        def stands_out(begin: str) -> None:
+            screens.wait(lambda: any(row.startswith(begin) for row in screens.chosen()) or None)
+
+        opened(screens)
+        stands_out("1 Mode")
+        screens.tap("Down")
+        stands_out("2 UPS driver")
+        screens.press("q")
+        stands_out("stay ")
+        screens.tap("Down")
+        stands_out("leave ")
+        screens.press("Escape", "2")
+        screens.on("UPS name")
+        screens.press("Tab", "F4")
+        stands_out("usbhid-ups")
+        screens.tap("Up")
+        stands_out("tripplite_usb")
+        screens.press("Escape", *["Tab"] * 5)
+        stands_out("< driver >")
+
+
 @pytest.mark.parametrize("environ", [{"TERM": "dumb"}, {"TERM": "xterm-256color", "ACCESSIBLE": "1"}])
 def test_lines_alone(tmp_path: Path, environ: dict[str, str]) -> None:
     """Numbered lines from the first question to the last, and not one escape sequence."""
