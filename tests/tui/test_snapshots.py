@@ -1,0 +1,143 @@
+"""Pictures of the screens, at 80x24 and at 120x40, compared with those that were looked at and accepted.
+
+`./test tests/tui/test_snapshots.py --snapshot-update` accepts new ones; look at them first.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from nutwizard import opening
+from nutwizard.core.facts import Role
+from nutwizard.engine.practice import PracticeHost
+from nutwizard.engine.practice.host import READY_PASSWORD
+from nutwizard.tui import writing
+from nutwizard.tui.app import Ended, WizardApp
+from tests.tui.screens import CLEAR, END, LARGE, SMALL, Person, open_session
+
+Keys = tuple[str, ...]
+_FREE = (40 << 30, 1 << 20)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A machine, the keys that lead to the screen ("@place" waits, "=text" types), and its name."""
+
+    name: str
+    machine: str
+    keys: Keys
+
+
+def _steps(machine: str, count: int) -> list[Case]:
+    """Every step as it is when it is opened."""
+    return [Case(f"{machine}-step-{n}", machine, ("escape", str(n))) for n in range(1, count + 1)]
+
+
+DELAYS = ("escape", "2", "tab", "tab", "tab", "tab", "tab")
+CASES = [
+    Case("host-opening", "host", ()),
+    Case("host-overview", "host", ("escape",)),
+    Case("host-in-place", "done_host", ()),
+    Case("client-opening", "vm", ()),
+    Case("client-overview", "vm", ("escape",)),
+    Case("client-in-place", "done_vm", ()),
+    *_steps("host", 9),
+    *_steps("vm", 5),
+    Case("driver-wrong", "host", (*DELAYS, f"={END}{CLEAR}50")),
+    Case("driver-letters", "host", (*DELAYS, f"={END}{CLEAR}soon")),
+    Case("driver-changed", "host", ("escape", "2", f"={END}{CLEAR}rack")),
+    Case("driver-low-charge", "host", (*DELAYS, "tab", "right", "tab", f"={END}{CLEAR}30")),
+    Case("driver-list", "host", ("escape", "2", "tab", "f4")),
+    Case("driver-all-lines", "host", ("escape", "2", "f2")),
+    Case("driver-page", "host", ("escape", "2", "tab", "f1")),
+    Case("listen-list", "host", ("escape", "3", "f4")),
+    Case("password-typed", "host", ("escape", "4", "tab", "=secret-77")),
+    Case("clients-none", "host", ("escape", "5", "space")),
+    Case("clients-one-more", "host", ("escape", "5", "space", "a", "=web", "enter", "=192.168.1.10")),
+    Case("clients-one", "host", ("escape", "5", "space", "a", "=web", "enter", "=192.168.1.10", "enter")),
+    Case("events-list", "host", ("escape", "7", "space")),
+    Case("timer", "host", ("escape", "7", "tab", "space", "a")),
+    Case("review", "host", ("escape", "t", "@review", "down")),
+    Case("review-one-step", "host", ("escape", "1", "ctrl+n", "@review")),
+    Case("review-nothing", "done_host", ("t", "@review")),
+    Case("review-all-lines", "host", ("escape", "t", "@review", "d")),
+    Case("write-now", "host", ("escape", "t", "@review", "a")),
+    Case("written", "host", ("escape", "t", "@review", "a", "w", "@Writing", "@done")),
+    Case("check-host", "done_host", ("c", "@check", "@proven")),
+    Case("check-client", "done_vm", ("c", "@check", "@proven")),
+    Case("finish-client", "done_vm", ("c", "@check", "@proven", "f", "@finish")),
+    Case("pages", "host", ("escape", "p")),
+    Case("leave", "host", ("escape", "ctrl+q")),
+    Case("role", "host", ("escape", "r")),
+    Case("client-needed", "vm", ("escape", "t", "@monitor")),
+    Case("client-typed", "vm", ("escape", "2", "=192.168.1.107", *["tab"] * 4, f"={READY_PASSWORD}")),
+]  # fmt: skip
+SIZES = {"80x24": SMALL, "120x40": LARGE}
+
+
+@pytest.fixture(autouse=True)
+def pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What differs from machine to machine, and from moment to moment."""
+    monkeypatch.setattr(PracticeHost, "free", lambda self, path: _FREE)
+    monkeypatch.setattr("nutwizard.wording.host_end.few", lambda names, *_: "/FOLDER")
+    monkeypatch.setattr("nutwizard.engine.carry.leave_next", lambda host, text: "")
+    monkeypatch.setattr(writing, "time", SimpleNamespace(monotonic=lambda: 0.0))
+
+
+@pytest.fixture
+def machines(tmp_path: Path, made: dict[Role, Path]) -> Iterator[Callable[[str], PracticeHost]]:
+    """Opens a practice machine by its name in the table."""
+    opened: list[PracticeHost] = []
+
+    def machine(name: str) -> PracticeHost:
+        role = Role.CLIENT if name.endswith("vm") else Role.HOST
+        folder = tmp_path / "practice"
+        if name.startswith("done"):
+            shutil.copytree(made[role], folder, symlinks=True)
+        opened.append(PracticeHost.open(str(folder), role))
+        return opened[-1]
+
+    yield machine
+    for each in opened:
+        each.close()
+
+
+async def walk(person: Person, keys: Keys) -> None:
+    """Press, type and wait, as the table says."""
+    await person.settled()
+    for key in keys:
+        if key == "@proven":
+            await person.until(lambda: "proven" in person.title and "ups.status" in person.text, key)
+        elif key == "@done":
+            await person.until(lambda: "Enter goes on" in person.text, key)
+        elif key.startswith("@"):
+            await person.at(key[1:])
+        elif key.startswith("="):
+            await person.type(key[1:])
+        else:
+            await person.press(key)
+    await person.settled()
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_picture(case: Case, size: str, machines: Callable[[str], PracticeHost], snap_compare: Any) -> None:
+    machine = machines(case.machine)
+    app = WizardApp(open_session(machine), hint=opening.hint(machine))
+
+    async def before(pilot: Pilot[Ended]) -> None:
+        await walk(Person(app, pilot), case.keys)
+
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=before)
+
+
+def test_there_are_enough() -> None:
+    assert len({case.name for case in CASES}) * len(SIZES) >= 60
