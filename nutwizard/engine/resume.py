@@ -96,11 +96,11 @@ class Resume:
 
     def _answers(self, role: Role) -> dict[str, dict[str, Given]] | None:
         """The kept answers; None when they are those of the other role."""
-        from nutwizard.engine.answers_file import read_answers
-
         changed = self._refuse_foreign(RESUMED_ANSWERS, "file", PRIVATE)
         if changed is None:
             return {}
+        from nutwizard.engine.answers_file import read_answers  # YAML: only where there is something to read
+
         where, guide = self._host.on_disk(RESUMED_ANSWERS), {each: registry.steps_of(each) for each in Role}
         try:
             found = read_answers(where, guide, Origin.RESUMED)
