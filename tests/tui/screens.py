@@ -22,8 +22,8 @@ from nutwizard.tui.widgets import Pane
 
 #: Seconds until something that is waited for must have come.
 LIMIT = 20.0
-#: How often a screen looks the same before it counts as settled.
-_SAME = 3
+#: How often nothing is on its way before a screen counts as settled.
+_STILL = 3
 SMALL, LARGE = (80, 24), (120, 40)
 #: What a terminal sends for some keys.
 TAB, ENTER, ESC, NEXT, END, DOWN, CLEAR = "\t", "\r", "\x1b", "\x0e", "\x1b[F", "\x1b[B", "\x15"
@@ -107,16 +107,14 @@ class Person:
 
     async def settled(self) -> None:
         """Wait until the keys so far have done what they do, whatever they asked of the session."""
-        end, before, same = time.monotonic() + LIMIT, "", 0
-        while self.ended is None and same < _SAME:
+        end, still = time.monotonic() + LIMIT, 0
+        while self.ended is None and still < _STILL:
             assert time.monotonic() < end, f"it never settles; it shows:\n{self.text}"
             await self._pilot._wait_for_screen(LIMIT)
             await asyncio.wait_for(self.app.desk.ask(lambda session: None), LIMIT)
             if self.ended is None:
                 self.app.screen._on_timer_update()
-                now = self.text
-                same = same + 1 if now == before and not self._moving else 0
-                before = now
+                still = 0 if self._moving else still + 1
 
     async def heard(self) -> None:
         """Wait until the screens have heard the keys so far; the session may still be at work."""

@@ -80,30 +80,31 @@ async def looked(person: Person, *, markup: bool = False) -> str:
 
 async def test_lists_questions_and_pages(session: Session) -> None:
     """Every place where a screen shows a text that it was given."""
-    async with shown(session, size=WIDE) as person:
-        for text in STRINGS:
-            for screen in given(text):
-                await person.app.push_screen(screen)
-                assert_seen(text, await looked(person))
-                await person.press("escape")
-            person.app.screen.notify_here(text)  # type: ignore[attr-defined]
-            assert_seen(text, await looked(person))
-
-
-def given(text: str) -> list[Screen[Any]]:
-    """Screens that show this text."""
-    choices = [Choice(text, text), Choice("other", text)]
-    return [
-        Ask(text, choices),
-        ChooseOne(text, choices * 7, text),
-        ChooseMany(text, choices, (text, "mine"), free=lambda words: words),
-        Reader(text, [Line(text), Line(f"- {text}")]),
+    choices = [Choice(text, text) for text in STRINGS]
+    made: list[Screen[Any]] = [
+        ChooseOne("EVIL", choices, STRINGS[0]),
+        ChooseMany("EVIL", choices, (*STRINGS, "mine"), free=lambda words: words),
+        Reader("EVIL", [Line(text) for text in STRINGS]),
     ]
+    async with shown(session, size=WIDE) as person:
+        for screen in made:
+            await person.app.push_screen(screen)
+            await looked(person, markup=True)
+            await person.press("escape")
+        for text in STRINGS:
+            person.app.screen.notify_here(text)  # type: ignore[attr-defined]
+            seen = await looked(person)
+            assert text not in MARKUP or text in seen
 
 
-def assert_seen(text: str, seen: str) -> None:
-    """Markup stands there as it was written."""
-    assert text not in MARKUP or text in seen
+@pytest.mark.parametrize("text", [*MARKUP, "".join(STRINGS)], ids=range(len(MARKUP) + 1))
+async def test_titles(session: Session, text: str) -> None:
+    async with shown(session, begin=False) as person:
+        for screen in (Ask(text, [Choice(text), Choice("other", text)]), Reader(text, [Line(text)])):
+            await person.app.push_screen(screen)
+            seen = await looked(person)
+            assert text not in MARKUP or text in seen
+            await person.press("escape")
 
 
 def everything(monkeypatch: pytest.MonkeyPatch) -> str:

@@ -205,6 +205,7 @@ async def test_a_unit_that_does_not_start_is_taken_back(
 
     monkeypatch.setattr(PracticeHost, "run", run)
     monkeypatch.setattr(health, "STILL", 0.5)
+    monkeypatch.setattr(health, "PATIENCE", 0.5)
     async with shown(open_session(done_host)) as person:
         await person.press("2", "tab", "tab", "tab")
         await person.fill("In the cellar")
