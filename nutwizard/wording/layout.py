@@ -83,13 +83,17 @@ def _narrowed(text: str, width: int) -> str:
 
 def _cut(text: str, width: int) -> list[str]:
     """Parts of at most `width` columns, wherever that falls, those after the first indented."""
-    out, part, indent = [], "", "      "
+    out, indent = [], "      "
+    part: list[str] = []
+    room = width
     for char in text:
-        if part and cells(part + char) > width:
-            out.append(part)
-            part = indent
-        part += char
-    return [*out, part]
+        wide = cells(char)
+        if part and wide > room:
+            out.append("".join(part))
+            part, room = [indent], width - len(indent)
+        part.append(char)
+        room -= wide
+    return [*out, "".join(part)]
 
 
 def paint(lines: Iterable[Line], color: bool) -> str:
