@@ -9,7 +9,7 @@ from functools import cache, cached_property
 
 from nutwizard.core.facts import Role
 from nutwizard.engine import registry
-from tests.support.tmux import KEY_LIMIT, Tmux
+from tests.support.tmux import COLUMNS, KEY_LIMIT, ROWS, Tmux
 
 #: Seconds until a change is written and proven.
 WRITE_LIMIT = 60.0
@@ -72,6 +72,24 @@ class View:
         """The first rule's words."""
         line = next((line for line in self.rows if line.startswith("-- ")), "")
         return line.removeprefix("-- ").partition(" --")[0]
+
+    @property
+    def defects(self) -> list[str]:
+        """What is not as it should be on any screen."""
+        found = []
+        if not re.fullmatch(r"[ -~\n]+", self.text):
+            found.append("no ASCII")
+        if len(self.rows) != ROWS or not re.match(r" \S+ \w", self.rows[-1]):
+            found.append("no keys")
+        if max(map(len, self.rows)) > COLUMNS:
+            found.append("too wide")
+        if self.edges:
+            (first, left), (last, column) = self.edges[0], self.edges[-1]
+            right = self.rows[first].rindex("+")
+            sides = [row[left : left + 1] + row[right : right + 1] for row in self.rows[first + 1 : last]]
+            if left != column or len(self.edges) != 2 or set(sides) != {"||"}:
+                found.append("a box without one of its sides")
+        return found
 
     @cached_property
     def _marked(self) -> list[tuple[str, str, str]]:
@@ -182,6 +200,25 @@ class Screens(Tmux):
                 assert not left, f"never asked: {left}"
                 return
         raise AssertionError(f"too many fields:\n{self.screen()}")
+
+    def open_first(self) -> None:
+        """Read the opening page, and go from the overview to the first step."""
+        self.at(OPENING)
+        self.press("Space", "Enter")
+        self.at(OVERVIEW)
+        self.press("Enter")
+        self.at("1 of ")
+
+    def add_client(self, name: str, address: str) -> None:
+        """One row more in the boxes of the list of clients."""
+        self.press("F4", "a")
+        self.says("clients: one more")
+        for text in (name, address):
+            self.type(text)
+            self.press("Enter")
+        self.says(f"{name} ({address})")
+        self.press("Enter")
+        self.on("clients")
 
     def parts(self) -> list[str]:
         """Go through the review's list, back to its first row; the heading of each part, as it is shown."""

@@ -59,31 +59,13 @@ def whole(screens: Screens, labels: set[str] | None = None) -> View:
     wrong = [""]
 
     def look(view: View) -> bool:
-        wrong[:] = [*defects(view), *({*view.fields} ^ labels if labels is not None else ())]
+        wrong[:] = [*view.defects, *({*view.fields} ^ labels if labels is not None else ())]
         return not wrong
 
     try:
         return screens.until(look)
     except TimeoutError as error:
         raise AssertionError(f"{wrong}: {error}") from None
-
-
-def defects(view: View) -> list[str]:
-    """What is not as it should be on a screen."""
-    found = []
-    if not re.fullmatch(r"[ -~\n]+", view.text):
-        found.append("no ASCII")
-    if len(view.rows) != ROWS or not re.match(r" \S+ \w", view.rows[-1]):
-        found.append("no keys")
-    if max(map(len, view.rows)) > COLUMNS:
-        found.append("too wide")
-    if view.edges:
-        (first, left), (last, column) = view.edges[0], view.edges[-1]
-        right = view.rows[first].rindex("+")
-        sides = [row[left] + row[right : right + 1] for row in view.rows[first + 1 : last]]
-        if left != column or len(view.edges) != 2 or set(sides) != {"||"}:
-            found.append("a box without one of its sides")
-    return found
 
 
 def words(text: str) -> set[str]:
