@@ -151,13 +151,11 @@ class TextEntry(PlainInput, Entry):
         if self._is_secret:
             self.placeholder = item.shown
             return
-        before, self._shown = self._shown, item.shown
+        self._shown = item.shown
         if not changed and self.value != self._shown:
             with self.prevent(Input.Changed):
                 self.value = self._shown
                 self.cursor_position = 0 if not self.has_focus else len(self._shown)
-        elif changed and self.value == before:  # cannot be: touched means another value than before
-            self.value = self._shown
 
     def put_raw(self, text: str) -> None:
         """Text as it was typed, whatever it means."""
