@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -515,7 +516,8 @@ def listening(pids: set[int]) -> list[str]:
     sockets = set[str]()
     for pid in pids:
         for fd in Path(f"/proc/{pid}/fd").iterdir():
-            sockets.add(os.readlink(fd))
+            with contextlib.suppress(FileNotFoundError):  # closed since the folder was read
+                sockets.add(os.readlink(fd))
     found = []
     for table in ("tcp", "tcp6"):
         for row in Path(f"/proc/self/net/{table}").read_text().splitlines()[1:]:
