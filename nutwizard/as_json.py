@@ -10,10 +10,12 @@ from nutwizard.core.clients import folder_of
 from nutwizard.core.facts import Owner, Role
 from nutwizard.core.links import Finding, State
 from nutwizard.core.plan import FileChange, Plan
-from nutwizard.core.shown import diff_of
+from nutwizard.core.shown import diff_of, safe_text
 from nutwizard.core.site import Client
 
 if TYPE_CHECKING:
+    from nutwizard.core.firewallpolicy import Place
+    from nutwizard.core.firewallverdict import Packet, Verdict
     from nutwizard.engine.listing.listed import PathList
     from nutwizard.engine.listing.rows import PathRow
     from nutwizard.engine.logs import Log
@@ -27,12 +29,13 @@ def plan(found: Plan, *, practice: bool) -> str:
 
 
 def outcome(found: Plan, done: Outcome, *, practice: bool, clients: Sequence[Client] = ()) -> str:
-    """`code`, `text`, `transaction`, `notes`, `links`, `clients`, `plan`, `practice`."""
+    """`code`, `text`, `transaction`, `transactions`, `notes`, `links`, `clients`, `plan`, `practice`."""
     return _text(
         {
             "code": int(done.code),
             "text": done.text,
             "transaction": done.id or None,
+            "transactions": list(reversed(done.in_force)),
             "notes": list(done.notes),
             "links": [_finding(each) for each in done.findings],
             "clients": [
@@ -53,6 +56,36 @@ def findings(role: Role, found: Iterable[Finding], *, practice: bool, log: Log |
     return _text(
         {"role": role.value, "practice": practice, "broken": len(broken), "links": links, "log": found_in_log}
     )
+
+
+def verdict(packet: Packet, found: Verdict, *, practice: bool) -> str:
+    """`verdict`, `firewall`, `why`, `deciding`, `via`, `off`, `warnings`, `packet`, `practice`.
+
+    A line is `file`, `line`, `text`; `deciding` and `via` are null where no line decides.
+    """
+    return _text(
+        {
+            "verdict": found.action,
+            "firewall": "on" if found.firewall else "off",
+            "why": found.why,
+            "deciding": _line(found.place),
+            "via": _line(found.via),
+            "off": [_line(place) for place in found.off],
+            "warnings": [
+                {"file": each.place.file, "line": each.place.line, "text": safe_text(each.text)}
+                for each in found.warnings
+            ],
+            "packet": {"from": packet.source, "port": packet.port, "interface": packet.interface}
+            | ({"to": packet.dest} if packet.dest else {}),
+            "practice": practice,
+        }
+    )
+
+
+def _line(place: Place | None) -> dict[str, Any] | None:
+    if place is None:
+        return None
+    return {"file": place.file, "line": place.line, "text": safe_text(place.text)}
 
 
 def watched(role: Role, found: Iterable[Finding], at: float, *, practice: bool) -> str:

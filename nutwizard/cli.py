@@ -57,7 +57,7 @@ def _commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     step.add_argument(
         "name",
         metavar="NAME",
-        help="mode, driver, listen, client_user, clients, monitor, actions, timing, services",
+        help="mode, driver, listen, client_user, clients, monitor, actions, timing, firewall, services",
     )
     plan = _command(commands, "plan", "the diff of a replay; nothing is written")
     plan.add_argument("answers", metavar="ANSWERS", help="answers file (YAML)")
@@ -73,10 +73,16 @@ def _commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     check.add_argument(
         "--for", metavar="SECONDS", dest="watch_for", type=_seconds, help="with --watch: end after this long"
     )
+    _firewall(commands)
     for replay in (step, plan, apply):
         replay.add_argument(
             "--password-stdin", action="store_true", help="read the password of the VMs' NUT user from stdin"
         )
+    _afterwards(commands)
+
+
+def _afterwards(commands: argparse._SubParsersAction[_Parser]) -> None:
+    """What looks back: transactions, paths, pages."""
     undo = _command(commands, "undo", "put the files of a transaction back")
     undo.add_argument(
         "id", metavar="ID", nargs="?", type=_number, help="number from history (default: the newest)"
@@ -92,6 +98,26 @@ def _commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     recover.add_argument(
         "--boot", action="store_true", help="files alone, no unit: for the time before NUT starts"
     )
+
+
+def _firewall(commands: argparse._SubParsersAction[_Parser]) -> None:
+    """The actions around the rule that lets the clients reach upsd."""
+    top = _command(commands, "firewall", "Proxmox VE's firewall: who is let in, the rule on or off, by hand")
+    actions = top.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
+    explain = _command(actions, "explain", "would a TCP packet be let in, and which line decides?")
+    explain.add_argument("--from", metavar="ADDRESS", dest="source", required=True, help="who sends it")
+    explain.add_argument("--port", metavar="N", type=_port, help="to which port (default: upsd's)")
+    explain.add_argument("--interface", metavar="BRIDGE", help="through which interface of this host")
+    explain.add_argument("--to", metavar="ADDRESS", help="to which address of this host")
+    _command(actions, "enable", "switch the group's rule on, in the saved answers too")
+    _command(actions, "disable", "switch it off again")
+    _command(actions, "manual", "the web console's clicks and the pvesh lines for the step's values")
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, got {text[:20]!r}")
+    return int(text)
 
 
 def _command(commands: argparse._SubParsersAction[_Parser], name: str, text: str) -> _Parser:
@@ -116,8 +142,8 @@ def _options(to: argparse.ArgumentParser, *, after: bool) -> None:
         ("--plain", "prompts one after the other instead of screens; over a pipe line by line"),
         ("--mouse", "the screens take the mouse; without it the terminal selects text as ever"),
         ("--practice", "a practice machine: nothing outside its folder is touched, nothing is protected"),
-        ("--json", "plan, apply, check, history, paths: results as JSON"),
-        ("--on-battery", "guided run, step, apply, undo, recover: also during an outage of the mains"),
+        ("--json", "plan, apply, check, history, paths, firewall: results as JSON"),
+        ("--on-battery", "whatever writes: also during an outage of the mains"),
     ):
         to.add_argument(name, action="store_true", default=absent if after else False, help=text)
 
@@ -180,6 +206,10 @@ def _dispatch(command: str) -> Callable[[argparse.Namespace], Exit]:
         from nutwizard import explain
 
         return explain.explain
+    if command == "firewall":
+        from nutwizard import firewalls
+
+        return firewalls.run
     from nutwizard import commands, opening
 
     opening.loaded()

@@ -31,9 +31,9 @@ def plan(args: argparse.Namespace) -> Exit:
     if args.json:
         from nutwizard import as_json
 
-        _print(as_json.plan(found, practice=host.door is Door.PRACTICE))
+        show_text(as_json.plan(found, practice=host.door is Door.PRACTICE))
     else:
-        _print(_plan_text(found))
+        show_text(plan_words(found))
     return Exit.DONE if found.empty else Exit.WOULD_CHANGE
 
 
@@ -48,17 +48,17 @@ def apply(args: argparse.Namespace) -> Exit:
     session = opening.open_session(host, sources, role, named=named, on_battery=args.on_battery)
     found = session.plan()
     if not args.json:
-        _print(_plan_text(found))
+        show_text(plan_words(found))
     if found.empty:
         if args.json:
             from nutwizard import as_json
             from nutwizard.engine.outcome import Outcome
 
             done = Outcome(Exit.DONE, NOTHING)
-            _print(as_json.outcome(found, done, practice=session.practice, clients=session.clients()))
+            show_text(as_json.outcome(found, done, practice=session.practice, clients=session.clients()))
         return Exit.DONE
     outcome = session.apply(opening.say)
-    _report(args, session, found, outcome)
+    report(args, session, found, outcome)
     aftermath.told(host)
     return outcome.code
 
@@ -87,13 +87,13 @@ def check(args: argparse.Namespace) -> Exit:
     if args.json:
         from nutwizard import as_json
 
-        _print(as_json.findings(role, findings, practice=host.door is Door.PRACTICE, log=log))
+        show_text(as_json.findings(role, findings, practice=host.door is Door.PRACTICE, log=log))
     else:
         from nutwizard.wording.logs import log_text
         from nutwizard.wording.show import findings_text
 
-        _print(findings_text(findings))
-        _print(f"\n{log_text(log)}")
+        show_text(findings_text(findings))
+        show_text(f"\n{log_text(log)}")
     return Exit.BROKEN if any(found.state is State.BROKEN for found in findings) else Exit.DONE
 
 
@@ -108,7 +108,7 @@ def undo(args: argparse.Namespace) -> Exit:
     number = target_of(store, args.id)
     found = undo_plan(host, store, number)
     facts = facts_for(host, sources, found.role)
-    _print(_plan_text(found.hiding(facts.texts)))
+    show_text(plan_words(found.hiding(facts.texts)))
     outcome = carry_out(
         host,
         facts,
@@ -132,11 +132,11 @@ def history(args: argparse.Namespace) -> Exit:
     if args.json:
         from nutwizard import as_json
 
-        _print(as_json.history(records, practice=host.door is Door.PRACTICE))
+        show_text(as_json.history(records, practice=host.door is Door.PRACTICE))
     else:
         from nutwizard.wording.show import history_text
 
-        _print(history_text(records, host.now()))
+        show_text(history_text(records, host.now()))
     return Exit.DONE
 
 
@@ -162,11 +162,11 @@ def paths(args: argparse.Namespace) -> Exit:
     if args.json:
         from nutwizard import as_json
 
-        _print(as_json.paths(found, host.now(), practice=host.door is Door.PRACTICE))
+        show_text(as_json.paths(found, host.now(), practice=host.door is Door.PRACTICE))
     else:
         from nutwizard.wording.pathtable import table_text
 
-        _print(table_text(found, host.now()))
+        show_text(table_text(found, host.now()))
     return Exit.DONE
 
 
@@ -177,7 +177,7 @@ def forget(args: argparse.Namespace) -> Exit:
     from nutwizard.engine.forget import forget as run
     from nutwizard.formats.safe import safe_text
 
-    _print(safe_text(run(host, Store(host), args.id, sure=args.yes)))
+    show_text(safe_text(run(host, Store(host), args.id, sure=args.yes)))
     return Exit.DONE
 
 
@@ -189,7 +189,7 @@ def recover(args: argparse.Namespace) -> Exit:
 
     store = Store(host)
     done = run(host, store, opening.say, booting=args.boot, insist=args.on_battery)
-    _print(done or "There is nothing to recover: no run was interrupted.")
+    show_text(done or "There is nothing to recover: no run was interrupted.")
     from nutwizard.engine.putoff import waiting
 
     return Exit.NOT_WHOLE if waiting(host, store) else Exit.DONE
@@ -200,7 +200,8 @@ def _needs_root(host: Host) -> None:
         raise NeedsRoot("The history can be read by root only.")
 
 
-def _plan_text(found: Plan) -> str:
+def plan_words(found: Plan) -> str:
+    """The plan as it is printed, in colour where that is wanted."""
     if found.empty and not found.notes:
         return NOTHING
     import os
@@ -210,39 +211,43 @@ def _plan_text(found: Plan) -> str:
     return plan_text(found, color=wants_color(sys.stdout, os.environ))
 
 
-def _report(args: argparse.Namespace, session: Session, found: Plan, outcome: Outcome) -> None:
+def report(args: argparse.Namespace, session: Session, found: Plan, outcome: Outcome) -> None:
+    """Print how an apply ended: as JSON, or what was found, told, and what comes next."""
     if args.json:
         from nutwizard import as_json
 
-        _print(as_json.outcome(found, outcome, practice=session.practice, clients=session.clients()))
+        show_text(as_json.outcome(found, outcome, practice=session.practice, clients=session.clients()))
         return
     from nutwizard.wording.show import findings_text
 
     if outcome.findings:
-        _print(findings_text(outcome.findings))
+        show_text(findings_text(outcome.findings))
     _say_outcome(args, outcome, found)
     if outcome.code is Exit.DONE:
         from nutwizard.wording.layout import lines_of, paint
         from nutwizard.wording.screens import next_lines
 
-        _print(paint(lines_of(next_lines(session, outcome)), False))
+        show_text(paint(lines_of(next_lines(session, outcome)), False))
     if session.practice:
-        _print(PRACTICE)
+        show_text(PRACTICE)
 
 
 def _say_outcome(args: argparse.Namespace, outcome: Outcome, found: Plan) -> None:
     from nutwizard.formats.safe import safe_text
 
     for text in (*outcome.notes, outcome.text):
-        _print(safe_text(text))
-    if outcome.id and found.files and outcome.code == Exit.DONE:
+        show_text(safe_text(text))
+    if outcome.in_force and found.files:
+        from nutwizard.wording.screens import put_back
+
         root = "" if args.root == "/" else f" --root {shlex.quote(args.root)}"
         where = " --practice" if args.practice else root
-        _print(f"To put the files back: nutwizard{where} undo {outcome.id}")
+        show_text(put_back(outcome, lambda words: f"nutwizard{where} {words}"))
     sys.stdout.flush()
 
 
-def _print(text: str) -> None:
+def show_text(text: str) -> None:
+    """Print a result."""
     opening.write(sys.stdout, text.rstrip("\n"))
 
 

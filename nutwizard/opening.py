@@ -125,11 +125,14 @@ def writing(host: Host, *, on_battery: bool = False, say: Callable[[str], None] 
     say = say or to_stderr
     if not host.may_write():
         raise NeedsRoot(f"Only root may change {host.label}.")
+    from nutwizard.engine.pvelost import lost
     from nutwizard.engine.recovery import recover
 
-    done = recover(host, Store(host), say, insist=on_battery)
-    if done:
-        say(done)
+    store = Store(host)
+    if text := recover(host, store, say, insist=on_battery):
+        say(text)
+    if text := lost(host, store):
+        say(text)
     _tell_lost(host, say)
 
 

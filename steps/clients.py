@@ -74,8 +74,12 @@ class Clients(Step[Answers]):
 
     def choices(self, view: View, given: Mapping[str, Any]) -> Mapping[str, tuple[Choice, ...]]:
         guests = _guests(view)
+        told = [guest for guest in view.facts.guests() if guest.known_from]
+        source = {address: f", from {guest.known_from}" for guest in told for address in guest.addresses}
         named = [
-            Choice(address, f"the guest {guest.name}") for guest in guests for address in guest.addresses
+            Choice(address, f"the guest {guest.name}{source.get(address, '')}")
+            for guest in guests
+            for address in guest.addresses
         ]
         there = [Choice(address, "logged in now") for address in others_logged_in(view) or ()]
         known = [choice.value for choice in there]

@@ -32,7 +32,7 @@ CANARY = "CANARY-0815"
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 COMMANDS: Mapping[str, list[str]] = {
     "": [], "step": ["mode"], "plan": ["a.yaml"], "apply": ["a.yaml"], "check": [], "undo": [], "history": [],
-    "recover": [], "forget": ["3"], "explain": ["driver"], "paths": [],
+    "recover": [], "forget": ["3"], "explain": ["driver"], "paths": [], "firewall": ["manual"],
 }  # fmt: skip
 OPTIONS: list[tuple[list[str], str, Any]] = [
     (["--role", "client"], "role", "client"),
@@ -58,7 +58,7 @@ def test_every_option_stands_anywhere(command: str) -> None:
             for line in placings(command, root, option):
                 found = vars(cli.parser().parse_args(line))
                 assert (found["root"], found[name], found["command"] or "") == ("/tree", value, command)
-                given = (found[key] for key in ("answers", "name", "id", "topic") if found.get(key))
+                given = (found[key] for key in ("answers", "name", "id", "topic", "action") if found.get(key))
                 assert " ".join(map(str, given)) == words
 
 
@@ -236,8 +236,8 @@ USAGE: dict[str, tuple[list[str], str]] = {
     "a folder": (["apply", "{folder}"], "is no regular file"),
     "the other role": (["plan", "{answers}", "--role", "client"], "is for the role host"),
     "unknown step": (
-        ["step", "firewall", "--plain", "--role", "host"],
-        "no such step: firewall; there are mode, ",
+        ["step", "rehearsal", "--plain", "--role", "host"],
+        "no such step: rehearsal; there are mode, ",
     ),
     "unknown step to ask": (["apply", "{answers}", "--ask", "mode,x"], "no such step: x"),
     "nothing to ask": (["apply", "{answers}", "--ask", ""], "no such step: ; there are mode, "),
@@ -528,14 +528,16 @@ def subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPa
 
 def test_readme_has_the_options_and_commands() -> None:
     parser = cli.parser()
+    actions = subparsers(subparsers(parser)["firewall"]).values()
     known = {
         word
-        for each in (parser, *subparsers(parser).values())
+        for each in (parser, *subparsers(parser).values(), *actions)
         for action in each._actions
         for word in action.option_strings
     }
     assert set(re.findall(r"--[a-z][a-z-]*", section("Commands"))) == known - {"-h"}
     of_one_command = {"-h", "--ask", "--boot", "--yes", "--watch", "--for"}
+    of_one_command |= {"--from", "--port", "--interface", "--to"}
     assert {
         word for row in rows("Commands") for word in re.findall(r"--[a-z-]+", row[0])
     } == known - of_one_command

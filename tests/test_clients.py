@@ -25,9 +25,11 @@ from nutwizard.core.clients import (
     server_in,
 )
 from nutwizard.core.errors import Exit, Failed
-from nutwizard.core.facts import Address, Door, Facts, Guest, Kind, Lazy, Owner, Role
+from nutwizard.core.facts import Address, Door, Facts, FileFact, Kind, Lazy, Owner, Role
+from nutwizard.core.guests import Guest
 from nutwizard.core.links import Expected, Finding, Link, LinkId, Rights, Server, State
 from nutwizard.core.site import Client, Site
+from nutwizard.core.step import View
 from nutwizard.engine import guests, handover, preflight
 from nutwizard.engine.answers_file import read_answers
 from nutwizard.engine.guests import read_guests
@@ -58,6 +60,8 @@ def test_guests_of_a_host(case: dict[str, Any], tmp_path: Path) -> None:
         path.write_text(text)
     found = read_guests(OfflineHost(str(tmp_path)))
     assert [[g.id, g.kind.value, g.name, g.bridge, list(g.addresses)] for g in found] == case["guests"]
+    assert {g.id: g.mac for g in found if g.mac} == case.get("macs", {})
+    assert {g.known_from for g in found} <= {"", "its configuration"}
 
 
 def test_guests_are_bounded(tmp_path: Path) -> None:
@@ -126,6 +130,22 @@ def test_the_address_that_a_client_is_given(listen: tuple[str, ...], client: Cli
     )
     facts = Facts(Door.LIVE, Kind.PVE, addresses=Lazy.of(own), guests=Lazy.of(here))
     assert server_for(facts, listen, client) == server
+
+
+def test_an_address_is_offered_with_where_it_is_known_from() -> None:
+    here = (
+        Guest(100, Kind.VM, "web", "vmbr0", ("192.168.1.10",), known_from="the neighbour table"),
+        Guest(101, Kind.VM, "plain", "vmbr0", ("192.168.1.11",)),
+    )
+    facts = Facts(
+        Door.LIVE, Kind.PVE, files={paths.UPSD_CONF: FileFact(paths.UPSD_CONF)}, guests=Lazy.of(here)
+    )
+    step = next(step for step in steps_of(Role.HOST) if step.name == "clients")
+    offered = step.choices(View(facts, Site(Role.HOST)), {})["clients.addresses"]
+    assert [(choice.value, choice.note) for choice in offered] == [
+        ("192.168.1.10", "the guest web, from the neighbour table"),
+        ("192.168.1.11", "the guest plain"),
+    ]
 
 
 def test_addresses_are_compared_as_addresses() -> None:

@@ -92,3 +92,62 @@ def server_address(value: str) -> str | None:
     if is_ip(value) or (_HOST_NAME.fullmatch(value) and not re.fullmatch(r"[0-9.]+", value)):
         return None
     return f'"{value[:60]}" is neither an IP address nor a host name'
+
+
+def firewall_name(value: str) -> str | None:
+    """An alias of Proxmox VE's firewall."""
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{1,63}", value):
+        return None
+    return "a name here is 2 to 64 letters, digits and _ - only, and begins with a letter"
+
+
+def ipset_name(value: str) -> str | None:
+    """An IPSet: Proxmox VE keeps its name in small letters and would not find it with capitals."""
+    if wrong := firewall_name(value):
+        return wrong
+    return None if value == value.lower() else "a set's name has small letters only: +NAME is not found else"
+
+
+def group_name(value: str) -> str | None:
+    """A security group: its name becomes part of the name of a chain, which has a limit."""
+    if len(value) > 18:
+        return f"{len(value)} characters: a security group's name has at most 18"
+    if wrong := firewall_name(value):
+        return wrong
+    return None if value == value.lower() else "a group's name has small letters only: it is not found else"
+
+
+def interface(value: str) -> str | None:
+    """A network interface by its name."""
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{1,19}([:.][0-9]+)?", value) and len(value) <= 20:
+        return None
+    return "an interface is given by its name, such as vmbr0: no address"
+
+
+def network(value: str) -> str | None:
+    """An address or a network for Proxmox VE's firewall."""
+    import ipaddress
+
+    try:
+        found = ipaddress.ip_network(value)
+    except ValueError:
+        return f'"{value[:60]}" is neither an address nor a network such as 192.168.1.0/24'
+    if found.prefixlen == 0:
+        return "a network of the length /0 is everybody: a set does not take it"
+    return None
+
+
+def destination(value: str) -> str | None:
+    """Where a rule lets packets go: an address, a network, an alias, or a set with its +."""
+    if firewall_name(value.removeprefix("+").removeprefix("dc/")) is None:
+        return None
+    return network(value)
+
+
+def firewall_comment(value: str) -> str | None:
+    """A comment at the end of a line: behind a line break or a second # it would be something else."""
+    if not value.isprintable() or "#" in value:
+        return "a comment is one line without #"
+    if value != value.strip() or len(value) > 100:
+        return "a comment has up to 100 characters and no blanks around it"
+    return None

@@ -13,7 +13,8 @@ from nutwizard.formats.nutfile import NutFile
 from nutwizard.formats.sections import SectionFile
 from nutwizard.formats.shellfile import ShellFile
 
-#: Order of writing: nut.conf first, ups.conf last; at no moment stands MODE=none beside a filled ups.conf.
+#: Order of writing: nut.conf first, ups.conf last of NUT's; at no moment stands MODE=none beside a filled
+#: ups.conf. A rule of host.fw names a group of cluster.fw, which therefore comes before it.
 RANKS = {
     paths.NUT_CONF: 10,
     paths.UPSD_USERS: 20,
@@ -22,6 +23,8 @@ RANKS = {
     paths.UPSSCHED_CMD: 50,
     paths.UPSSCHED_CONF: 60,
     paths.UPS_CONF: 90,
+    paths.CLUSTER_FW: 100,
+    paths.HOST_FW: 110,
 }
 COPY_RANK = 0
 OWN_RANK = 80
@@ -30,6 +33,8 @@ OWN_RANK = 80
 NUT_OWNER = Owner("root", "nut", 0o640)
 #: For passwords and what belongs to them.
 PRIVATE = Owner("root", "root", 0o600)
+#: What the cluster's file system gives every file, whatever is asked for.
+CLUSTER_OWNER = Owner("root", "www-data", 0o640)
 
 #: Bytes before and after; None where there is no file.
 Part = tuple[bytes | None, bytes | None]
@@ -90,7 +95,7 @@ class Draft:
         self.editing = ""
         self._entries: dict[str, _Entry] = {}
         self._acts: list[Act] = []
-        self._notes: list[str] = []
+        self._notes: dict[str, str] = {}
         self._kept: set[str] = set()
 
     def nut(self, path: str) -> NutFile:
@@ -165,8 +170,11 @@ class Draft:
 
     def note(self, text: str) -> None:
         """Tell the person something that belongs beside the diff."""
-        if text not in self._notes:
-            self._notes.append(text)
+        self._notes.setdefault(text, self.step)
+
+    def notes_of(self, step: str) -> tuple[str, ...]:
+        """What this step told."""
+        return tuple(text for text, teller in self._notes.items() if teller == step)
 
     def changed(self, path: str) -> bool:
         """Whether the file's bytes, owner or mode would change."""

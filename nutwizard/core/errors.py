@@ -28,17 +28,19 @@ class Problem:
     """One thing that is wrong with an answer: where, what, and so what to do.
 
     `field` is `step.field` where one is at fault; `place` is `file:line:column` where a file was read.
+    `other` is a second field that contradicts the first.
     No dataclass: its machinery would be half of what `--help` costs.
     """
 
-    __slots__ = ("field", "place", "text")
+    __slots__ = ("field", "other", "place", "text")
 
-    def __init__(self, text: str, field: str = "", place: str = "") -> None:
-        self.text, self.field, self.place = text, field, place
+    def __init__(self, text: str, field: str = "", place: str = "", other: str = "") -> None:
+        self.text, self.field, self.place, self.other = text, field, place, other
 
-    def at(self, place: str) -> Problem:
-        """The same problem, at this place."""
-        return Problem(self.text, self.field, place)
+    def at(self, place: str, other: str = "") -> Problem:
+        """The same problem, at this place; `other`: where the second field was given."""
+        said = f" ({self.other}: {other})" if other else ""
+        return Problem(f"{self.text}{said}", self.field, place)
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.place, self.field, self.text) if part)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from nutwizard.core import paths
+from nutwizard.core.guests import Guest, Neighbour
 from nutwizard.core.programs import ProgramFact
 from nutwizard.core.text import FileText
 
@@ -208,21 +209,6 @@ class DriverOptions:
 
 
 @dataclass(frozen=True)
-class Guest:
-    """A guest of this Proxmox VE host, by its configuration. `kind`: VM or CONTAINER.
-
-    `name`: as its configuration has it, "" without one. `bridge`: that of its first network card.
-    `addresses`: those that its configuration fixes, without their prefixes.
-    """
-
-    id: int
-    kind: Kind
-    name: str = ""
-    bridge: str = ""
-    addresses: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Served:
     """What a NUT server tells without a login: its UPSes with their descriptions, and by UPS its variables
     and the addresses that are logged in.
@@ -241,7 +227,11 @@ class Facts:
     nutwizard keeps its state. `server`: what the NUT server at an address and port tells, None when it
     does not answer; waits up to 4 s the first time. `read`: a file in the folder of a client, once: which
     there are is only known with the answers. `program`: a program by its absolute path, once.
+    `neighbours`: who this machine has seen on its bridges or given an address to, the best known first.
+    `agent`: the addresses that a guest's QEMU agent tells, by the guest's number, once; it takes a second or
+    more: only for a person who waits for choices, never for a plan.
     `firewall`: Proxmox VE's at the level of the datacenter: "on", "off", "off: WHY"; "" where nothing tells.
+    `firewall_words`: every word of the guests' and other nodes' firewall files, in small letters.
     """
 
     door: Door
@@ -265,7 +255,12 @@ class Facts:
     )
     server: Callable[[str, int], Served | None] = field(default=lambda _address, _port: None, compare=False)
     guests: Lazy[tuple[Guest, ...]] = field(default_factory=lambda: Lazy.of(()), compare=False)
+    neighbours: Lazy[tuple[Neighbour, ...]] = field(default_factory=lambda: Lazy.of(()), compare=False)
+    agent: Callable[[int], tuple[str, ...]] = field(default=lambda _: (), compare=False)
     firewall: Lazy[str] = field(default_factory=lambda: Lazy.of(""), compare=False)
+    firewall_words: Lazy[frozenset[str]] = field(
+        default_factory=lambda: Lazy.of(frozenset[str]()), compare=False
+    )
     read: Callable[[str], FileFact] = field(default=lambda path: FileFact(path, actual=path), compare=False)
     program: Callable[[str], ProgramFact] = field(default=ProgramFact, compare=False)
 

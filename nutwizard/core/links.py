@@ -111,6 +111,26 @@ class Expected:
     addresses: tuple[str, ...] = ()
 
 
+#: What mends a rule of the firewall that is there and off.
+ENABLE = "nutwizard firewall enable"
+
+
+@dataclass(frozen=True)
+class LetIn:
+    """Proxmox VE's firewall lets `address` reach upsd, by its files; who is logged in from there has come in.
+
+    `closed`: which line keeps it out, and `fix`; `open`: why nobody is kept out; `line`: what opens it.
+    """
+
+    server: Server
+    ups: str
+    address: str = ""
+    closed: str = ""
+    fix: str = ""
+    open: str = ""
+    line: str = ""
+
+
 @dataclass(frozen=True)
 class Rights:
     """A user of upsd.users as read from the file: what is wrong is said at once, nothing is connected."""
@@ -119,7 +139,7 @@ class Rights:
     wrong: str = ""
 
 
-Target = DriverData | Listens | Reachable | Login | LoggedIn | Expected | Rights
+Target = DriverData | Listens | Reachable | Login | LoggedIn | Expected | LetIn | Rights
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,11 @@ RUN_NUT = "/run/nut"
 #: With a merged /usr these are one.
 DRIVER_FOLDERS = ("/lib/nut", "/usr/lib/nut")
 
+#: The cluster's file system (pmxcfs): its firewall, and this node's, which lies in /etc/pve/nodes/NODE.
+PVE = "/etc/pve"
+CLUSTER_FW = f"{PVE}/firewall/cluster.fw"
+HOST_FW = f"{PVE}/local/host.fw"
+
 OWN = "/etc/nutwizard"
 SAVED_ANSWERS = f"{OWN}/answers.yaml"
 CLIENT_PASSWORD = f"{OWN}/client.password"

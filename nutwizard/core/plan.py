@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from nutwizard.core import paths
 from nutwizard.core.facts import Owner, Role
 from nutwizard.core.text import FileText
 
@@ -35,6 +36,11 @@ class FileChange:
     def target(self) -> str:
         """The file that is written: where a symlink leads, else the path itself."""
         return self.actual or self.path
+
+    @property
+    def clustered(self) -> bool:
+        """Whether the cluster's file system keeps it."""
+        return self.target.startswith(f"{paths.PVE}/")
 
 
 class ActKind(StrEnum):
@@ -76,8 +82,26 @@ class Plan:
     notes: tuple[str, ...] = field(default=())
 
     @property
+    def disturbs(self) -> bool:
+        """Whether what runs may notice: there is more than files that nutwizard alone reads."""
+        return bool(self.acts) or any(not file.path.startswith(f"{paths.OWN}/") for file in self.files)
+
+    @property
     def empty(self) -> bool:
         return not self.files and not self.acts
+
+    @property
+    def parts(self) -> tuple[Plan, ...]:
+        """The transactions in which it is applied, in this order; the plan itself where one is enough.
+
+        The cluster's files come last and apart: they have other writers and may turn read-only, so nobody can
+        promise all or nothing across both.
+        """
+        clustered = tuple(change for change in self.files if change.clustered)
+        others = tuple(change for change in self.files if not change.clustered)
+        if not clustered or not (others or self.acts):
+            return (self,)
+        return replace(self, files=others), Plan(self.role, clustered)
 
     def hiding(self, texts: Iterable[FileText]) -> Plan:
         """The same, with what is secret in any of these texts or in those of the plan shown in none."""

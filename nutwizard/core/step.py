@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from nutwizard.core import paths
 from nutwizard.core.answers import Proposed
 from nutwizard.core.errors import Problem
 from nutwizard.core.facts import Facts, Role
@@ -19,6 +20,7 @@ from nutwizard.formats.shellfile import ShellFile
 
 if TYPE_CHECKING:
     from nutwizard.core.draft import Draft
+    from nutwizard.core.firewallpolicy import Policy
 
 A = TypeVar("A")
 D = TypeVar("D")
@@ -47,6 +49,16 @@ class View:
     def shell(self, path: str) -> ShellFile:
         """nut.conf as found."""
         return self._once(path, False, ShellFile.parse)
+
+    def firewall(self) -> Policy:
+        """What Proxmox VE's firewall makes of cluster.fw and host.fw as found."""
+        if (paths.CLUSTER_FW, False) not in self.parsed:
+            from nutwizard.core.firewallpolicy import read_policy  # costs, and only a host needs it
+
+            cluster, host = self.facts.file(paths.CLUSTER_FW), self.facts.file(paths.HOST_FW)
+            self.parsed[paths.CLUSTER_FW, False] = read_policy(cluster.data, host.data, host.actual)
+        found: Policy = self.parsed[paths.CLUSTER_FW, False]
+        return found
 
     def _once(self, path: str, users: bool, parse: Callable[[bytes], D]) -> D:
         if (path, users) not in self.parsed:
@@ -94,6 +106,13 @@ class Step(Generic[A]):
         `values` holds one for every field.
         """
         return {}
+
+    def by_hand(self, view: View, values: Mapping[str, Any]) -> str:
+        """What leads to the same without nutwizard, with these values: a text to copy from, or "".
+
+        `values` holds one for every field.
+        """
+        return ""
 
     def check(self, view: View, answers: A) -> Iterable[Problem]:
         """What is wrong with the answers together, or with what the step would have to edit."""

@@ -36,10 +36,10 @@ def apply_apart(
     undoes: int | None = None,
     on_battery: bool = False,
 ) -> Outcome:
-    """Apply `plan` as `transaction.apply` does, in a worker that opens the same machine.
+    """Apply `plan` as `applying.apply_parts` does, in a worker that opens the same machine.
 
     Signals are held back until the worker has ended; a `report` that fails is not called again. Raises what
-    `transaction.apply` raises, and Unfinished when the worker was killed.
+    `apply_parts` raises, and Unfinished when the worker was killed.
     """
     kept = Kept(plan, command, int(host.now()), undoes, on_battery=on_battery)
     root = host.root or "/"

@@ -36,3 +36,9 @@ def carried(host: Host, plan: Plan, store: Store, takes_back: tuple[int, ...]) -
         elif source and not pve.below(source) and host.stat(source, follow=False) is not None:
             out[index] = host.attributes(source)
     return out
+
+
+def folders(host: Host, plan: Plan, store: Store, takes_back: tuple[int, ...]) -> tuple[str, ...]:
+    """Those below /etc/pve that this makes, or that came with what it takes back. Raises OSError."""
+    then = [folder for number in takes_back for folder in store.load(number).folders]
+    return tuple(dict.fromkeys([*then, *pve.new_folders(host, plan)]))

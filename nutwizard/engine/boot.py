@@ -23,6 +23,8 @@ _DRIVERS = f"{_FOLDER}/{DRIVERS}.wants"
 _NUT = (ENUMERATOR, DRIVERS, SERVER, MONITOR)
 #: The files of a plan are put back in well under a second; a boot never waits longer than this.
 _LIMIT = 120
+#: Nothing waits for the cluster's files, but they for a lock of a run that was cut off (`pvelocks.WAY_BACK`).
+_CLUSTER_LIMIT = 300
 
 
 def arm(host: Host, plan: Plan, journal: str) -> None:
@@ -71,7 +73,7 @@ ConditionPathExists={_escaped(journal)}
 [Service]
 Type=oneshot
 ExecStart="{_escaped(interpreter)}" -I -m nutwizard recover --boot
-TimeoutStartSec={_LIMIT}
+TimeoutStartSec={_CLUSTER_LIMIT if cluster else _LIMIT}
 
 [Install]
 WantedBy=multi-user.target

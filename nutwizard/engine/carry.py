@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nutwizard.core import paths
 from nutwizard.core.errors import UsageError, WizardError
 from nutwizard.core.facts import Door, Facts, Owner, Role
-from nutwizard.core.links import Expected, LoggedIn
+from nutwizard.core.links import Expected, LetIn, LoggedIn
 from nutwizard.core.plan import Plan
 from nutwizard.core.site import Site, bracketed
 from nutwizard.core.step import View
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nutwizard.engine.outcome import Outcome
 
 #: What is proven by asking who is logged in, without a login of one's own.
-_QUIET = (Expected, LoggedIn)
+_QUIET = (Expected, LetIn, LoggedIn)
 #: What each role needs of NUT.
 PACKAGES = {Role.HOST: ("nut-server", "nut-client"), Role.CLIENT: ("nut-client",)}
 
@@ -145,12 +145,12 @@ def carry_out(
 ) -> Outcome:
     """Apply a plan: in a worker of its own, but on a practice machine, whose daemons are this process's.
 
-    Raises what `transaction.apply` raises.
+    Raises what `applying.apply_parts` raises.
     """
     if host.door is Door.PRACTICE:
-        from nutwizard.engine.transaction import apply
+        from nutwizard.engine.applying import apply_parts
 
-        return apply(
+        return apply_parts(
             host,
             plan,
             prove=lambda: prove(host, facts, plan.role),

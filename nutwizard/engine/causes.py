@@ -29,8 +29,8 @@ CAUSES: Mapping[type[NutError], tuple[str, str]] = {
     ),
     ConnectTimeout: (
         "timed out: a firewall drops the packets, or the machine is off",
-        "On the host enable the rule in the security group nut_port_accept_in (Datacenter > Firewall >"
-        " Security Group), and the use of the group on the node.",
+        "On the host: nutwizard check, it names the line. nutwizard firewall enable switches the rule on; by"
+        " hand it is in Datacenter > Firewall > Security Group, nut_port_accept_in.",
     ),
     ConnectRefused: (
         "refused: upsd is down, or listens on loopback only",

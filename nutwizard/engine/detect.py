@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Protocol
 
@@ -24,9 +24,12 @@ from nutwizard.core.facts import (
     UnitFact,
     UsbUps,
 )
+from nutwizard.core.guests import Guest, Neighbour
 from nutwizard.core.text import FileText
 from nutwizard.core.units import units_of
+from nutwizard.engine import pve
 from nutwizard.engine.asked import ServerAsker
+from nutwizard.engine.firewall import other_words, read_firewall
 from nutwizard.engine.guests import read_guests
 from nutwizard.engine.host import Host
 from nutwizard.engine.programs import program_fact
@@ -38,6 +41,10 @@ _DPKG_STATUS, _DPKG_LIMIT = "/var/lib/dpkg/status", 64 << 20
 _PACKAGES = ("nut-client", "nut-server", "nut", "pve-manager")
 #: Debian's largest NUT file has 25 kB in 700 lines; one much larger would take minutes to read and compare.
 LARGEST_CONFIG, MOST_LINES = 64 << 10, 2000
+#: The firewall of a whole cluster may be as large as pmxcfs allows.
+_LARGEST_FIREWALL, _MOST_RULES = 1 << 20, 60_000
+#: What stands in for a file of the cluster that cannot be read; NUT can be set up all the same.
+UNREADABLE = "unreadable"
 _NO_DRIVERS = ("upsd", "upsmon", "cgi-bin")
 #: What systemctl is asked about each unit.
 _PROPERTIES = "Id,Names,LoadState,ActiveState,UnitFileState,ActiveEnterTimestamp"
@@ -69,11 +76,10 @@ def detect(
     Raises NeedsRoot when a managed file may not be read.
     """
     packages = _packages(host)
-    kind, evidence = sources.kind()
-    if kind is Kind.UNKNOWN and "pve-manager" in packages:
-        kind, evidence = Kind.PVE, "the package pve-manager is installed"
+    kind, evidence = _kind(sources, packages)
     files = {path: file_fact(host, path) for path in _with_copies(managed)}
     role = role or proposed_role(kind) or Role.CLIENT
+    neighbours, guests = _nearby(host)
     return Facts(
         door=host.door,
         kind=kind,
@@ -93,18 +99,54 @@ def detect(
         usb=Lazy(sources.usb),
         driver_options=sources.driver_options,
         server=ServerAsker(host),
-        guests=Lazy(lambda: read_guests(host)),
-        firewall=Lazy(lambda: _firewall(host)),
+        guests=guests,
+        neighbours=neighbours,
+        agent=_agent(host, guests),
+        firewall=Lazy(lambda: read_firewall(host)),
+        firewall_words=Lazy(lambda: other_words(host)),
         read=cache(lambda path: file_fact(host, path)),
         program=cache(lambda path: program_fact(host, path)),
     )
 
 
+def _kind(sources: Sources, packages: dict[str, str]) -> tuple[Kind, str]:
+    kind, evidence = sources.kind()
+    if kind is Kind.UNKNOWN and "pve-manager" in packages:
+        return Kind.PVE, "the package pve-manager is installed"
+    return kind, evidence
+
+
+def _nearby(host: Host) -> tuple[Lazy[tuple[Neighbour, ...]], Lazy[tuple[Guest, ...]]]:
+    """The neighbours on this host's bridges, and its guests, who may be among them."""
+
+    def read() -> tuple[Neighbour, ...]:
+        from nutwizard.engine.neighbours import read_neighbours
+
+        return read_neighbours(host)
+
+    neighbours = Lazy(read)
+    return neighbours, Lazy(lambda: read_guests(host, neighbours))
+
+
+def _agent(host: Host, guests: Lazy[tuple[Guest, ...]]) -> Callable[[int], tuple[str, ...]]:
+    """Asks a guest through its agent, once."""
+
+    @cache
+    def ask(number: int) -> tuple[str, ...]:
+        from nutwizard.engine.agent import AgentAsker
+
+        return AgentAsker(host, guests)(number)
+
+    return ask
+
+
 def file_fact(host: Host, path: str) -> FileFact:
-    """One file with bytes, owner and mode.
+    """One file with bytes, owner and mode; below /etc/pve "unreadable" where the file system is out of order.
 
     Raises NeedsRoot when it may not be read, UsageError when it is no file or cannot be read at all.
     """
+    if pve.below(path):
+        return _cluster_fact(host, path)
     try:
         found = host.stat(path)
         if found is None:
@@ -122,6 +164,24 @@ def file_fact(host: Host, path: str) -> FileFact:
     if data.count(b"\n") > MOST_LINES:
         raise _not_a_config(path, f"{data.count(10)} lines, more than {MOST_LINES}")
     return FileFact(path, found.kind, actual, FileText(path, data), found.owner, found.changed, found.links)
+
+
+def _cluster_fact(host: Host, path: str) -> FileFact:
+    """One of the cluster's files; `actual` is where it lies, or would: a node's own come through a link."""
+    try:
+        actual, found = host.real(path), host.stat(path)
+        if found is None:
+            return FileFact(path, actual=actual)
+        if found.kind == "file":
+            data = host.read(path, _LARGEST_FIREWALL)
+            if data.count(b"\n") <= _MOST_RULES:
+                text = FileText(path, data)
+                return FileFact(path, found.kind, actual, text, found.owner, found.changed, found.links)
+    except PermissionError as error:
+        raise NeedsRoot(f"{path}: {error.strerror}") from None
+    except OSError:
+        pass
+    return FileFact(path, UNREADABLE, path)
 
 
 def _not_a_config(path: str, has: str) -> UsageError:
@@ -202,12 +262,6 @@ def _units(host: Host, role: Role, files: dict[str, FileFact]) -> dict[str, Unit
 
 def _since(text: str) -> float | None:
     return float(text[1:]) if re.fullmatch(r"@\d+", text) else None
-
-
-def _firewall(host: Host) -> str:
-    from nutwizard.engine.firewall import read_firewall
-
-    return read_firewall(host)
 
 
 def _free(host: Host) -> int:

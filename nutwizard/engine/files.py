@@ -80,6 +80,7 @@ def put(
             return
         for folder in own_folders(path):
             host.make_folder(folder, Owner("root", "root", 0o700))
+        pve.make_folder_for(host, path)
         _create(host, temporary(path, transaction), content, attributes)
         look()
         host.rename(temporary(path, transaction), path)

@@ -1,47 +1,85 @@
-"""Whether Proxmox VE's firewall is on at the level of the datacenter: one line of its cluster.fw.
-
-The grammar is that of pve-firewall as measured: blanks and tabs around a line are cut, a CR is not; the words
-of a section are read in any case, and a section that it does not know ends none.
-"""
+"""Proxmox VE's firewall as this machine's files have it: whether it is on, and which file is the node's."""
 
 from __future__ import annotations
 
+import os
 import re
 
+from nutwizard.core.facts import Door
+from nutwizard.core.paths import CLUSTER_FW, HOST_FW, PVE
 from nutwizard.engine.host import Host
 
-FILE = "/etc/pve/firewall/cluster.fw"
 #: A link that is there exactly when the cluster's file system is mounted.
-_MOUNTED = "/etc/pve/local"
-_SECTION = re.compile(rb"\[(options|aliases|rules|(?:ipset|group)[ \t]+[^\]]+)\]", re.IGNORECASE)
-_ENABLE = re.compile(rb"enable:\s*(\d{1,12})")
-#: A larger number than 1 is the time (epoch seconds) from which on it is on for so long.
-_TRIAL = 60.0
+_MOUNTED = f"{PVE}/local"
 
 
 def read_firewall(host: Host) -> str:
-    """ "on", "off" or "off: WHY"; "" where it cannot be told."""
+    """ "on", "off" or "off: WHY", at the level of the datacenter; "" where it cannot be told."""
     try:
         if host.stat(_MOUNTED, follow=False) is None:
             return ""
-        if host.stat(FILE) is None:
+        if host.stat(CLUSTER_FW) is None:
             return "off: there is no cluster.fw"
-        number = _enabled(host.read(FILE))
+        from nutwizard.core.firewallpolicy import read_policy  # costs, and few machines need it
+
+        policy = read_policy(host.read(CLUSTER_FW), b"")
     except OSError:
         return ""
-    if number is None:
-        return "off: cluster.fw does not turn it on"
-    on = number == 1 or 0 <= host.now() - number < _TRIAL
-    return "on" if on else "off"
+    if policy.cluster_on(host.now()):
+        return "on"
+    return "off" if policy.enable is not None else "off: cluster.fw does not turn it on"
 
 
-def _enabled(data: bytes) -> int | None:
-    """The number behind the last `enable:` of [OPTIONS]; None without one."""
-    section, found = b"", None
-    for raw in data.split(b"\n"):
-        line = raw.strip(b" \t")
-        if head := _SECTION.match(line):
-            section = head[1].lower()
-        elif section == b"options" and (value := _ENABLE.fullmatch(line)):
-            found = int(value[1])
-    return found
+def host_file(host: Host) -> str:
+    """This node's host.fw by its own path. Below another root the link `local` may lack: then the node with
+    the host's name, or the only one there is.
+    """
+    found = host.real(HOST_FW)
+    if host.door is not Door.OFFLINE or host.stat(_MOUNTED) is not None:
+        return found
+    nodes = host.names(f"{PVE}/nodes")
+    try:
+        name = host.read("/etc/hostname").decode("utf-8", "replace").strip().partition(".")[0]
+    except OSError:
+        name = ""
+    if name not in nodes:
+        name = nodes[0] if len(nodes) == 1 else name
+    return f"{PVE}/nodes/{name}/{os.path.basename(HOST_FW)}" if name in nodes else found
+
+
+def other_words(host: Host) -> frozenset[str]:
+    """Every word in the firewall files of guests and of other nodes, in small letters and without its scope.
+
+    They may name an alias of the datacenter. What cannot be read is passed over.
+    """
+    own = host_file(host)
+    folders = [
+        (f"{PVE}/firewall", r".*\.fw"),
+        *((f"{PVE}/nodes/{node}", r"host\.fw") for node in _nodes(host)),
+    ]
+    found: set[str] = set()
+    for folder, pattern in folders:
+        for name in _names(host, folder):
+            path = f"{folder}/{name}"
+            if re.fullmatch(pattern, name) and path not in (CLUSTER_FW, own):
+                found |= _words(host, path)
+    return frozenset(found)
+
+
+def _nodes(host: Host) -> list[str]:
+    return _names(host, f"{PVE}/nodes")
+
+
+def _names(host: Host, folder: str) -> list[str]:
+    try:
+        return host.names(folder)
+    except OSError:
+        return []
+
+
+def _words(host: Host, path: str) -> set[str]:
+    try:
+        text = host.read(path).decode("utf-8", "replace").lower()
+    except OSError:
+        return set()
+    return {word.lstrip("+!").removeprefix("dc/") for word in text.split()}

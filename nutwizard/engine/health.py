@@ -91,8 +91,12 @@ def settle(
 
 
 def _may_mend(finding: Finding) -> bool:
-    """Whether waiting can help: what a file says does not change by itself."""
-    return finding.state is State.BROKEN and not isinstance(finding.link.target, Rights)
+    """Whether waiting can help: what a file says does not change by itself, others come late."""
+    return (
+        finding.state is State.BROKEN
+        and not finding.link.awaited
+        and not isinstance(finding.link.target, Rights)
+    )
 
 
 def _since(before: float | None, now: float, holds: bool) -> float | None:

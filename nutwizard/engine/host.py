@@ -103,6 +103,12 @@ class Host(Protocol):
     def make_folder(self, path: str, owner: Owner) -> None:
         """Make a folder and its missing parents; a folder that exists is left as it is."""
 
+    def make_plain_folder(self, path: str) -> None:
+        """A new folder with the owner and mode that the file system gives; EEXIST when something is there."""
+
+    def set_times(self, path: str, seconds: float) -> None:
+        """Set both times of a file or folder (seconds since the epoch)."""
+
     def free(self, path: str) -> tuple[int, int]:
         """Free bytes and inodes of the file system that holds `path`; very many inodes where uncounted."""
 

@@ -11,7 +11,11 @@ from nutwizard.engine.host import Host
 
 
 class Mark(StrEnum):
-    """What a line says. Everything before `READY` is preparation: no file of the machine was touched."""
+    """What a line says. Everything before `READY` is preparation: no file of the machine was touched.
+
+    `LOCK` comes before a lock of the cluster is taken, `FREED` after it is given back. `LOST`: that a change
+    below /etc/pve is not there any more has been told.
+    """
 
     READY = "ready"
     ACT = "act"
@@ -23,6 +27,9 @@ class Mark(StrEnum):
     FORGOTTEN = "forgotten"
     PUT_OFF = "put off"
     CAUGHT_UP = "caught up"
+    LOCK = "lock"
+    FREED = "freed"
+    LOST = "lost"
 
 
 #: The last of these decides what became of the transaction; without one it is unfinished.
@@ -89,6 +96,23 @@ class Journal:
             elif line["mark"] == Mark.PUT_OFF and isinstance(number, int):
                 found.add(number)
         return frozenset(found)
+
+    @property
+    def locked(self) -> frozenset[int]:
+        """The cluster's locks that may have been left: they were to be taken and not given back since."""
+        found: set[int] = set()
+        for line in self._lines:
+            number = line.get("number")
+            if line["mark"] == Mark.LOCK and isinstance(number, int):
+                found.add(number)
+            elif line["mark"] == Mark.FREED and isinstance(number, int):
+                found.discard(number)
+        return frozenset(found)
+
+    @property
+    def lost(self) -> bool:
+        """Whether it has been told that the change is not there any more."""
+        return any(line["mark"] == Mark.LOST for line in self._lines)
 
     @property
     def commit_in_doubt(self) -> bool:

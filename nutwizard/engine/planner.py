@@ -161,20 +161,24 @@ def _pointless(
 
 def _missing(step: Step[Any], role: Role, decided: Mapping[str, Proposed]) -> list[Problem]:
     """Fields that must have a value and have none."""
+    values = {name: found.value for name, found in decided.items()}
     return [
         Problem(
             f"is needed{f': {decided[f.name].note}' if decided[f.name].note else ''}", f"{step.name}.{f.name}"
         )
         for f in fields_of(step.answers_type(role))
-        if decided[f.name].value is None and not f.spec.optional
+        if values[f.name] is None and not f.spec.optional and f.applies(values)
     ]
 
 
 def _placed(problem: Problem, sources: Sequence[AnswersSet]) -> Problem:
     """The problem with the place of the value that is at fault, where a file gave it."""
-    step, _, name = problem.field.partition(".")
-    for source in sources:
-        given = source.get(step, name)
-        if given is not None and given.place:
-            return problem.at(given.place)
-    return problem
+    place = _place(problem.field, sources)
+    return problem.at(place, _place(problem.other, sources)) if place else problem
+
+
+def _place(field: str, sources: Sequence[AnswersSet]) -> str:
+    """Where a file gave this value, "" where none did."""
+    step, _, name = field.partition(".")
+    given = (source.get(step, name) for source in sources)
+    return next((each.place for each in given if each is not None and each.place), "")

@@ -62,7 +62,7 @@ def _file_reasons(host: Host, change: FileChange) -> Iterator[str]:
     folder = os.path.dirname(target)
     place = host.stat(folder)
     own = files.own_folders(target)
-    if place is None and not own:
+    if place is None and not own and folder != pve.FIREWALL:
         yield f"{change.path}: the folder {folder} is missing"
     if place is not None and place.kind != "directory":
         yield f"{change.path}: {folder} is a {place.kind}, not a folder"

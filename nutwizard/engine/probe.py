@@ -12,6 +12,7 @@ from nutwizard.core.links import (
     DriverData,
     Expected,
     Finding,
+    LetIn,
     Link,
     LinkId,
     Listens,
@@ -24,6 +25,7 @@ from nutwizard.core.links import (
 )
 from nutwizard.core.site import bracketed
 from nutwizard.engine.causes import STEP_DRIVER, known_cause
+from nutwizard.engine.fromfiles import by_who_came, from_the_files
 from nutwizard.engine.host import Host
 from nutwizard.engine.nut_client import Limits, NutClient, open_client
 from nutwizard.engine.nut_errors import (
@@ -67,9 +69,10 @@ class Prover:
             yield from self._probe(link)
 
     def _probe(self, link: Link) -> Iterable[Finding]:
+        if (known := from_the_files(link)) is not None:
+            return (known,)
         target = link.target
-        if isinstance(target, Rights):
-            return (_rights(link, target),)
+        assert not isinstance(target, Rights)
         if self._host.door is Door.OFFLINE:
             return (Finding(link, State.UNKNOWN, "no address is connected to below another root"),)
         try:
@@ -82,7 +85,7 @@ class Prover:
             self._note(target.server, error)
             return (_broken(link, error),)
 
-    def _ask(self, link: Link, target: Listens | DriverData | Login | LoggedIn | Expected) -> Finding:
+    def _ask(self, link: Link, target: Listens | DriverData | Login | LoggedIn | Expected | LetIn) -> Finding:
         match target:
             case Listens():
                 return self._listens(link, target)
@@ -94,6 +97,8 @@ class Prover:
                 return self._logged_in(link, target)
             case Expected():
                 return self._expected(link, target)
+            case LetIn():
+                return by_who_came(link, target, self._all(target.server, target.ups))
 
     def _note(self, server: Server, error: NutError) -> None:
         """A server that let us wait in vain is not waited for again."""
@@ -266,12 +271,6 @@ def _data(link: Link, status: str, values: Mapping[str, str]) -> Finding:
     if status == "WAIT":
         return Finding(link, State.WAITING, NO_DATA)
     return Finding(link, State.PROVEN, f"status {status}", values=shown_first(values))
-
-
-def _rights(link: Link, target: Rights) -> Finding:
-    if target.wrong:
-        return Finding(link, State.BROKEN, target.wrong, fix=f"nutwizard step {link.step}")
-    return Finding(link, State.PROVEN, "password and right are in upsd.users")
 
 
 def _broken(link: Link, error: NutError) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from nutwizard.core.errors import NotWhole
@@ -11,7 +12,7 @@ from nutwizard.core.facts import Door
 from nutwizard.core.outage import Outage, put_off_hint, put_off_text
 from nutwizard.core.paths import STATE
 from nutwizard.core.plan import Act, ActKind, FileChange, Plan
-from nutwizard.engine import boot, files, putoff, units
+from nutwizard.engine import boot, files, putoff, pve, pvelocks, units
 from nutwizard.engine.attributes import Attributes
 from nutwizard.engine.host import Host
 from nutwizard.engine.journal import Journal, Mark
@@ -92,15 +93,31 @@ def _files_back(
     """The files that are stuck, and those of another hand."""
     stuck: list[str] = []
     foreign: list[str] = []
-    for index in reversed(in_order(kept.plan)):
-        change = kept.plan.files[index]
-        report(f"putting back {change.path}")
-        try:
-            extra = kept.attributes.get(index)
-            foreign += _put_back(host, change, number, extra, begun=index in journal.begun(Mark.FILE))
-        except OSError as error:
-            stuck.append(f"{change.target}: {error.strerror}")
+    begun = journal.begun(Mark.FILE)
+    try:
+        with _locks(host, kept.plan, journal, report):
+            for index in reversed(in_order(kept.plan)):
+                change, extra = kept.plan.files[index], kept.attributes.get(index)
+                report(f"putting back {change.path}")
+                try:
+                    foreign += _put_back(host, change, number, extra, begun=index in begun)
+                except OSError as error:
+                    stuck.append(f"{change.target}: {error.strerror}")
+            pve.tidy(host, kept.folders)
+    except OSError as error:  # a lock: what nobody has written needs none
+        stuck += [f"{kept.plan.files[index].target}: {error.strerror}" for index in sorted(begun)]
     return stuck, foreign
+
+
+def _locks(host: Host, plan: Plan, journal: Journal, report: Report) -> AbstractContextManager[None]:
+    """The cluster's locks, where files were written under them or a killed run may have left them."""
+    if not journal.begun(Mark.FILE) and not journal.locked:
+        return nullcontext()
+
+    def note(mark: Mark, number: int) -> None:
+        _note(journal, mark, number)
+
+    return pvelocks.taken(host, plan, note, report, pvelocks.WAY_BACK)
 
 
 def _units_back(

@@ -24,7 +24,8 @@ from nutwizard.engine.detect import Sources
 from nutwizard.engine.host import Host
 from nutwizard.engine.planner import Planner, Walk
 from nutwizard.engine.proofs import Proofs
-from nutwizard.engine.saved import PasswordFiles, draw, put_answers, read_saved, secrets_of
+from nutwizard.engine.saved import draw, put_answers, read_saved, secrets_of
+from nutwizard.engine.switching import Switches
 from nutwizard.engine.typed import Answered, Typed
 from nutwizard.formats.safe import safe_text
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from nutwizard.engine.resume import Resume
 
 
-class Session(Answered, Proofs):
+class Session(Answered, Proofs, Switches):
     """One guided run, one step or one replay.
 
     `named`: answers of a file on the command line; `saved`: those of an earlier run; with `save` the answers
@@ -57,6 +58,8 @@ class Session(Answered, Proofs):
         self.host = host
         self.role = role
         self.only = frozenset(only)
+        #: What the history calls it; "": what it is.
+        self.called = ""
         self._save = save
         self._on_battery = on_battery
         self._named_path = named.path if named is not None else ""
@@ -156,6 +159,18 @@ class Session(Answered, Proofs):
         found = self._guide[step].preview(self._view(step), values)
         return {name: replace(change, beside=self.facts.texts) for name, change in found.items()}
 
+    def by_hand(self, step: str) -> str:
+        """What leads to the same without nutwizard, with the values so far (Markdown), or ""."""
+        values = {name: found.value for name, found in self.proposals(step).items()}
+        return safe_text(self._guide[step].by_hand(self._view(step), values))
+
+    def beside(self, only: Collection[str]) -> Session:
+        """Another session on this machine that asks these steps alone; what was typed here does not count."""
+        return Session(
+            self.host, self._machine, self.role,
+            saved=self._saved, save=self._save, only=only, on_battery=self._on_battery,
+        )  # fmt: skip
+
     def answer(self, step: str, values: Mapping[str, Any]) -> tuple[Problem, ...]:
         """Take typed values for a step; a problem means that they do not count, and those before them do."""
         before = self._typed.take(step, values)
@@ -186,6 +201,10 @@ class Session(Answered, Proofs):
             change for change in self._walk.draft.plan().files if step in change.steps and not change.copy_of
         ]
 
+    def step_notes(self, step: str) -> tuple[str, ...]:
+        """What this step wants to be told beside its changes."""
+        return self._walk.draft.notes_of(step)
+
     def plan(self) -> Plan:
         """Everything that would change. Raises AnswersError with every problem of the answers."""
         return self._whole().draft.plan()
@@ -202,21 +221,17 @@ class Session(Answered, Proofs):
 
     def apply(self, report: Callable[[str], None]) -> Outcome:
         """Draw the passwords that are to be generated, plan with them, and make it so."""
-        from nutwizard.engine.outage import refuse
+        from nutwizard.engine.applying import draw_pending, write
 
-        drawn = self._draw()
-        if drawn:  # their files come before the transaction, which asks as well
-            refuse(self.host, self.plan(), insist=self._on_battery)
-        with PasswordFiles(drawn) as files:
-            plan, command = self.plan(), self._command()
-            outcome = carry.carry_out(
-                self.host, self.facts, plan, report=report, command=command, on_battery=self._on_battery
-            )
-            files.keep = outcome.code == 0
+        drawn = draw_pending(secrets_of(self._whole(), self._guide), self._drawn)
+        self._forget()
+        plan, command = self.plan(), self._command()
+        outcome = write(
+            self.host, self.facts, plan, drawn, report=report, command=command, on_battery=self._on_battery
+        )
         if outcome.code in (Exit.DONE, Exit.BROKEN):
             self._typed.written(self.only or self.steps)
-        told = [f"a generated password lies in {safe_text(secret.file)}" for secret in drawn]
-        return replace(outcome, notes=(*told, *outcome.notes)) if files.keep else outcome
+        return outcome
 
     def clients(self) -> tuple[Client, ...]:
         """The clients whose folder lies here now; a general one where none is named."""
@@ -225,6 +240,8 @@ class Session(Answered, Proofs):
         return tuple(client for client in named if self.host.stat(answers_file(client)) is not None)
 
     def _command(self) -> str:
+        if self.called:
+            return self.called
         return f"step {' '.join(sorted(self.only))}" if self.only else "guided run" if self._save else "apply"
 
     def _forget(self) -> None:
@@ -272,18 +289,6 @@ class Session(Answered, Proofs):
             raise AnswersError(problems)
         put_answers(walk, self._guide, self._drawn, save=self._save)
         return walk
-
-    def _draw(self) -> list[Secret]:
-        """Replace each pending secret by a drawn one; those kept beside a named answers file are returned."""
-        outside = []
-        for step, name, home, secret in secrets_of(self._whole(), self._guide):
-            if secret.pending:
-                drawn = draw(secret.file)
-                self._drawn.setdefault(step, {})[name] = Given(drawn, Origin.TYPED)
-                if secret.file != home:
-                    outside.append(drawn)
-        self._forget()
-        return outside
 
 
 def _wrong(walk: Walk) -> set[str]:

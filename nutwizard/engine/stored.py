@@ -24,6 +24,7 @@ class Kept:
     `proven`: the links that were proven before it; None where nobody could look.
     `attributes`: the extended attributes of the plan's files by number; they lie beside the contents.
     `on_battery`: whether an outage was to stop nothing, which holds for the way back, too.
+    `folders`: those below /etc/pve that come, or that go when nothing is left in them.
     The contents in `plan` are placeholders without bytes until `with_contents`.
     """
 
@@ -35,6 +36,7 @@ class Kept:
     proven: frozenset[LinkId] | None = None
     attributes: Mapping[int, Attributes] = field(default_factory=dict)
     on_battery: bool = False
+    folders: tuple[str, ...] = ()
 
     def with_contents(self, read: Callable[[str], bytes]) -> Kept:
         """The same with real bytes, read from "before/N" and "after/N". Raises OSError."""
@@ -61,6 +63,7 @@ def to_json(kept: Kept) -> bytes:
         "takes_back": kept.takes_back,
         "proven": None if kept.proven is None else sorted(kept.proven),
         "on_battery": kept.on_battery,
+        "folders": kept.folders,
         "role": plan.role.value,
         "files": [_file_row(change) for change in plan.files],
         "acts": [
@@ -106,9 +109,8 @@ def from_json(data: bytes) -> Kept:
         undoes, takes_back = value["undoes"], tuple(value["takes_back"])
         proven = None if value["proven"] is None else frozenset(map(LinkId, value["proven"]))
         on_battery = value.get("on_battery", False) is True
-        return Kept(
-            plan, value["command"], value["started"], undoes, takes_back, proven, on_battery=on_battery
-        )
+        kept = Kept(plan, value["command"], value["started"], undoes, takes_back, proven)
+        return replace(kept, on_battery=on_battery, folders=tuple(value.get("folders", ())))
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
 

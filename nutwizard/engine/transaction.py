@@ -12,9 +12,10 @@ from nutwizard.core.errors import Exit, Failed, NotWhole, Unfinished
 from nutwizard.core.facts import Door
 from nutwizard.core.links import Finding, LinkId, State
 from nutwizard.core.outage import put_off_hint, put_off_text
+from nutwizard.core.paths import PVE
 from nutwizard.core.plan import ActKind, FileChange, Plan
-from nutwizard.engine import boot, files, health, outage, preflight, pve, units
-from nutwizard.engine.beginning import can_be_kept, carried
+from nutwizard.engine import boot, files, health, outage, preflight, pve, pvelint, pvelocks, units
+from nutwizard.engine.beginning import can_be_kept, carried, folders
 from nutwizard.engine.health import Prove, Verdict
 from nutwizard.engine.host import Host
 from nutwizard.engine.journal import Journal, Mark
@@ -27,6 +28,9 @@ from nutwizard.engine.stored import Kept
 from nutwizard.engine.undo import chain
 
 _BACK = "Every file is as it was before."
+#: What a note says of a link that was down before, too.
+STILL_DOWN = "still down"
+_CLUSTER_BACK = f"Every file below {PVE} is as it was before."
 
 
 def apply(
@@ -82,6 +86,16 @@ class _Job:
         """Whether units and links can be asked."""
         return self.host.door is not Door.OFFLINE
 
+    @property
+    def cluster(self) -> bool:
+        """Whether the files are the cluster's; NUT's own are not touched then."""
+        return any(pve.below(change.target) for change in self.plan.files)
+
+    @property
+    def waits(self) -> bool:
+        """Whether links are waited for: what a machine sends to itself passes its firewall anyway."""
+        return self.runs and not self.cluster
+
 
 def _locked(job: _Job, store: Store) -> Outcome:
     """Under the lock: the last comparison with what was shown, and the look at the links before."""
@@ -94,21 +108,23 @@ def _locked(job: _Job, store: Store) -> Outcome:
     reasons = preflight.changed_since(job.host, job.plan)
     if reasons:
         raise Failed("\n".join(reasons), "nothing was changed; look at a new plan")
-    proven = health.proven(job.prove()) if job.runs else None
+    proven = health.proven(job.prove()) if job.waits else None
     before = (proven or frozenset()) & can_be_kept(store, takes_back)
-    failed = frozenset(units.told(job.host, job.plan.acts).failed) if job.runs else frozenset()
+    failed = frozenset(units.told(job.host, job.plan.acts).failed) if job.waits else frozenset()
     now = int(job.host.now())
     kept = Kept(job.plan, job.command, now, job.undoes, takes_back, proven, on_battery=job.guard.insist)
+    lint = pvelint.Lint(job.host, job.plan)
     with Held() as held:
         try:
             store.clean()
-            kept = replace(kept, attributes=carried(job.host, job.plan, store, takes_back))
+            extra = carried(job.host, job.plan, store, takes_back)
+            kept = replace(kept, attributes=extra, folders=folders(job.host, job.plan, store, takes_back))
             number, journal = store.begin(kept)
         except OSError as error:
             with suppress(OSError):
                 store.clean()
             raise _cannot_keep(error) from error
-        outcome = _Run(job, store, kept, number, journal, before, failed).go()
+        outcome = _Run(job, store, kept, number, journal, before, failed, lint).go()
     names = ", ".join(dict.fromkeys(signal.Signals(number).name for number in held.came))
     notes = (f"{names} came meanwhile and had to wait until this was done",) if names else ()
     return replace(outcome, notes=(*outcome.notes, *notes), signals=tuple(held.came))
@@ -118,8 +134,8 @@ class _Changed(Exception):
     """Another hand was in a file between the check and the writing."""
 
 
-class _Outage(Exception):
-    """An outage has begun since the first look."""
+class _Stopped(Exception):
+    """It must not go on: an outage has begun, a lock cannot be had, Proxmox VE complains."""
 
 
 def _unchanged(host: Host, change: FileChange) -> None:
@@ -143,6 +159,7 @@ class _Run:
     journal: Journal
     before: frozenset[LinkId]
     failed: frozenset[str]
+    lint: pvelint.Lint
 
     def go(self) -> Outcome:
         notes: list[str] = []
@@ -150,6 +167,7 @@ class _Run:
             boot.arm(self.job.host, self.job.plan, f"{self.store.folder(self.number)}/journal")
             self._acts(notes, holds=True)
             self._files()
+            self._lint(notes)
             self._acts(notes, holds=False)
             verdict = self._settle()
             if not verdict.lost:
@@ -159,7 +177,7 @@ class _Run:
             reason = self._lost(verdict, notes)
         except _Changed as error:
             return self._back(f"{error}: another hand was faster.")
-        except _Outage as error:
+        except _Stopped as error:
             return self._back(str(error))
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
@@ -178,33 +196,48 @@ class _Run:
                 continue
             found = self.job.guard.look() if units.dangerous(act) else None
             if found is not None:
-                raise _Outage(f"Stopped before {act}: {found.told}.\n{found.danger}")
+                raise _Stopped(f"Stopped before {act}: {found.told}.\n{found.danger}")
             self.job.say(str(act))
             self.journal.note(Mark.ACT, index)
             said = units.complaint(act, units.perform(self.job.host, act))
             notes += [said] if said else []
 
     def _files(self) -> None:
-        host, plan = self.job.host, self.job.plan
-        for index in in_order(plan):
-            change = plan.files[index]
-            self.job.say(f"{'writing' if change.after else 'removing'} {change.path}")
-            _unchanged(host, change)
-            self.journal.note(Mark.FILE, index)
-            extra, target = self.kept.attributes.get(index), change.target
-            look = partial(_unchanged, host, change)
-            try:
-                files.put(host, target, files.after(change), self.number, extra, look=look)
-            except _Changed:
-                self.journal.note(Mark.UNTOUCHED, index)
-                raise
-            except OSError as error:
-                raise OSError(error.errno, error.strerror, target) from error
+        job = self.job
+        try:
+            with pvelocks.taken(job.host, job.plan, self.journal.note, job.say, pvelocks.PATIENCE):
+                for index in in_order(job.plan):
+                    self._file(index, job.plan.files[index])
+                pve.tidy(job.host, self.kept.folders)
+        except pvelocks.Busy as error:
+            raise _Stopped(f"{error.text[0].upper()}{error.text[1:]}.") from error
+
+    def _file(self, index: int, change: FileChange) -> None:
+        host, target = self.job.host, change.target
+        self.job.say(f"{'writing' if change.after else 'removing'} {change.path}")
+        _unchanged(host, change)
+        self.journal.note(Mark.FILE, index)
+        look = partial(_unchanged, host, change)
+        try:
+            files.put(
+                host, target, files.after(change), self.number, self.kept.attributes.get(index), look=look
+            )
+        except _Changed:
+            self.journal.note(Mark.UNTOUCHED, index)
+            raise
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, target) from error
+
+    def _lint(self, notes: list[str]) -> None:
+        """What Proxmox VE says of the firewall's files, and whether it runs on them."""
+        if said := self.lint.complaints():
+            raise _Stopped(f"Proxmox VE does not take the firewall's files as they would be:\n{said}")
+        notes += self.lint.notes(self.job.say)
 
     def _settle(self) -> Verdict:
         job = self.job
-        if not job.runs:
-            return Verdict(())
+        if not job.waits or not job.plan.disturbs:
+            return Verdict(job.prove() if job.runs else ())
         job.say("waiting for the links to be proven")
 
         def told() -> units.Told:
@@ -217,10 +250,10 @@ class _Run:
             notes.append("units were not touched")
         for finding in verdict.findings:
             about = f"{finding.link.id}: {finding.link.subject}"
-            if finding.state is State.BROKEN:
-                notes.append(f"{about}: still down, because {_cause(finding)}")
-            elif finding.link.awaited:
+            if finding.link.awaited:
                 continue  # it comes when it comes: `check` tells
+            if finding.state is State.BROKEN:
+                notes.append(f"{about}: {STILL_DOWN}, because {_cause(finding)}")
             elif finding.state in (State.WAITING, State.UNKNOWN) and finding.link.id in self.before:
                 notes.append(f"{about}: {finding.state} since the change")
         count = len(self.job.plan.files)
@@ -241,7 +274,7 @@ class _Run:
         back = roll_back(job.host, self.number, self.kept, self.journal, job.say, guard=job.guard)
         if not back.whole:
             raise not_whole(self.store, self.number, reason, back)
-        text = f"{reason}\n{_BACK}"
+        text = f"{reason}\n{_CLUSTER_BACK if job.cluster else _BACK}"
         if back.put_off:
             # Half of the units may run on either configuration: there is nothing to wait for.
             raise NotWhole(f"{text}\n{put_off_text(back.put_off)}", put_off_hint(back.put_off))

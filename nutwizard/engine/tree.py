@@ -171,7 +171,8 @@ class Tree:
     def _make(self, path: str, data: bytes, owner: Owner | None) -> None:
         where = self.on_disk(path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(where, flags, 0o600)
+        # Without an owner the file system gives one; where it does not, the mode is that of pmxcfs.
+        fd = os.open(where, flags, 0o600 if owner is not None else 0o640)
         try:
             _write_all(fd, data)
             if owner is not None:
@@ -254,11 +255,9 @@ class Tree:
         self._sync_folder(where)
 
     def make_folder(self, path: str, owner: Owner) -> None:
-        parent = os.path.dirname(path)
         if self.stat(path) is not None:
             return
-        if self.stat(parent) is None:
-            self.make_folder(parent, Owner("root", "root", 0o755))
+        self.make_folder(os.path.dirname(path), Owner("root", "root", 0o755))
         where = self.on_disk(path)
         try:
             os.mkdir(where, 0o700)
@@ -270,6 +269,12 @@ class Tree:
         finally:
             os.close(fd)
         self._sync_folder(where)
+
+    def make_plain_folder(self, path: str) -> None:
+        os.mkdir(self.on_disk(path))
+
+    def set_times(self, path: str, seconds: float) -> None:
+        os.utime(self.on_disk(path), (seconds, seconds))
 
     def free(self, path: str) -> tuple[int, int]:
         found = os.statvfs(self.on_disk(self.real(path)))

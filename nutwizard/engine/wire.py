@@ -80,6 +80,7 @@ def outcome_value(outcome: Outcome) -> dict[str, Any]:
         "code": int(outcome.code),
         "text": outcome.text,
         "id": outcome.id,
+        "earlier": list(outcome.earlier),
         "notes": list(outcome.notes),
         "signals": list(outcome.signals),
         "findings": [
@@ -119,6 +120,7 @@ def read_outcome(value: Mapping[str, Any]) -> Outcome:
         value["id"],
         tuple(value["notes"]),
         tuple(value["signals"]),
+        tuple(value["earlier"]),
     )
 
 

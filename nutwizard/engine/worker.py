@@ -8,11 +8,11 @@ import sys
 
 from nutwizard.core.errors import Failed, NotWhole, WizardError
 from nutwizard.engine import aftermath, wire
+from nutwizard.engine.applying import apply_parts
 from nutwizard.engine.carry import facts_for, prove
 from nutwizard.engine.machine import LiveHost, OfflineHost
 from nutwizard.engine.sources import MachineSources
 from nutwizard.engine.store import Store
-from nutwizard.engine.transaction import apply
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     role = kept.plan.role
     try:
         facts = facts_for(host, MachineSources(host), role)
-        outcome = apply(
+        outcome = apply_parts(
             host,
             kept.plan,
             prove=lambda: prove(host, facts, role),

@@ -102,6 +102,7 @@ class ShellFile:
             self._replace(found[-1], f"{name}={value}")
         else:
             gap = "" if not self._text or self._text.endswith("\n") else "\n"
+            gap += "\n" * self._text.endswith("\\")  # which joins the line that comes next
             self._read(f"{self._text}{gap}{name}={value}\n")
         if self.get(name) != value:
             self._read(before)

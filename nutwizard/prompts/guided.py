@@ -221,20 +221,23 @@ def _changes(session: GuidedSession, asker: Asker, step: str) -> Move:
     changes = session.step_changes(step)
     lines = [line for change in changes for line in show.change_lines(change)]
     rows = [Choice("next", "go on"), Choice("again", "this step once more"), BACK, QUIT]
+    if by_hand := session.by_hand(step):
+        rows.insert(1, Choice("manual", "the same by hand, with these values"))
     if not lines:
         acts = screens.acts_of(session, step)
         asker.page([Line(), Line("This step would do:" if acts else "This step changes nothing."), *acts])
         if session.fields(step):
             return Move.NEXT
     else:
-        asker.page([Line(), Line("This step would change:"), *_glance(changes, lines)])
+        acts = screens.acts_of(session, step)
+        asker.page([Line(), Line("This step would change:"), *_glance(changes, lines), *acts])
         if len(lines) > SHORT:
             rows.insert(1, Choice("diff", "all lines"))
     while True:  # every turn waits for the person
         picked = asker.choose("What now?", rows, "next")
-        if picked != "diff":
+        if picked not in ("diff", "manual"):
             return {"next": Move.NEXT, "again": Move.AGAIN, "back": Move.BACK}.get(picked, Move.QUIT)
-        asker.page(lines)
+        asker.page(lines if picked == "diff" else markdown(by_hand))
 
 
 def _glance(changes: Sequence[FileChange], lines: list[Line]) -> list[Line]:

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, work
 from textual.app import App, ScreenStackError
@@ -32,6 +32,9 @@ from nutwizard.tui.widgets import with_keys
 from nutwizard.wording.contract import WizardSession
 from nutwizard.wording.layout import Line
 from nutwizard.wording.reading import bare, body_lines
+
+if TYPE_CHECKING:
+    from nutwizard.tui.writing import Run
 
 OVERVIEW, REVIEW, CHECK, FINISH = "overview", "review", "check", "finish"
 #: Seconds until a person is told what a screen waits for.
@@ -215,11 +218,11 @@ class WizardApp(App[Ended]):
         else:
             self.action_leave()
 
-    def write(self, plan: Plan) -> None:
-        """Apply the plan, on a screen of its own."""
+    def write(self, plan: Plan, run: Run | None = None) -> None:
+        """Apply the plan, or `run` in its place, on a screen of its own."""
         from nutwizard.tui.writing import Writing
 
-        self.run_worker(self._put(Writing(plan, practice=self.practice)), group="way")
+        self.run_worker(self._put(Writing(plan, run, practice=self.practice)), group="way")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While files are written nothing is left, and no key says so."""

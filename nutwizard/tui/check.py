@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
@@ -13,8 +12,10 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from nutwizard.core.facts import Role
-from nutwizard.core.links import Finding, Link, State
+from nutwizard.core.links import ENABLE, Finding, Link, LinkId, State
 from nutwizard.tui.frame import Frame
+from nutwizard.tui.linkrows import Row, Rows
+from nutwizard.tui.switching import switch
 from nutwizard.tui.widgets import Menu, Pane, Rule, plain
 from nutwizard.wording import show
 from nutwizard.wording.contract import WizardSession
@@ -25,51 +26,10 @@ if TYPE_CHECKING:
 
 #: Seconds between two readings of the UPS's values.
 AGAIN = 5.0
-_ASKING = "..."
 
 
 class _Left(Exception):
     """The person has left the check."""
-
-
-@dataclass
-class Row:
-    """A link and what was found of it so far."""
-
-    link: Link
-    finding: Finding | None = None
-
-    @property
-    def text(self) -> str:
-        state = self.finding.state if self.finding else _ASKING
-        subject = self.finding.link.subject if self.finding else self.link.subject
-        said = self.finding.cause or self.finding.evidence if self.finding else ""
-        return f"{state:<9} {subject}" + (f": {said}" if said else "")
-
-
-@dataclass
-class Rows:
-    """The links in their order; once all are asked, what is broken comes first."""
-
-    rows: list[Row] = field(default_factory=list)
-
-    def put(self, finding: Finding) -> None:
-        """A finding, at its link; one link may give several."""
-        for row in self.rows:
-            same = row.finding is None and row.link.step == finding.link.step
-            if same and (row.link.subject == finding.link.subject or row.link.target == finding.link.target):
-                row.finding = finding
-                return
-        last = max((n for n, row in enumerate(self.rows) if row.finding is not None), default=-1)
-        self.rows.insert(last + 1, Row(finding.link, finding))
-
-    def done(self, findings: tuple[Finding, ...]) -> None:
-        """All have been asked."""
-        self.rows = [Row(finding.link, finding) for finding in show.ordered(findings)]
-
-    @property
-    def broken(self) -> bool:
-        return any(row.finding is not None and row.finding.state is State.BROKEN for row in self.rows)
 
 
 async def make(app: WizardApp, notice: str) -> Frame:
@@ -88,8 +48,9 @@ class Check(Frame):
 
     place = "check"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("e", "mend", "open its step"),
-        Binding("a", "again", "check again"),
+        Binding("e", "mend", "its step"),
+        Binding("s", "switch", "firewall"),
+        Binding("a", "again", "again"),
         Binding("f", "finish", "finish"),
     ]
 
@@ -98,7 +59,7 @@ class Check(Frame):
         self._links, self._role = links, role
         self._rows = Rows([Row(link) for link in links])
         self._findings: tuple[Finding, ...] = ()
-        self._asked = self._gone = False
+        self._asked = self._gone = self._looking = False
 
     def body(self) -> ComposeResult:
         self._detail_rule, self._value_rule = Rule(), Rule("The UPS, as upsc shows it")
@@ -114,7 +75,7 @@ class Check(Frame):
         links = self.query_one("#links", OptionList)
         links.highlighted = 0 if self._rows.rows else None
         links.focus()
-        self.set_interval(AGAIN, self._read_values)
+        self.set_interval(AGAIN, self._look_again)
         self.action_again()
 
     @work(exclusive=True, group="prove")
@@ -122,7 +83,7 @@ class Check(Frame):
         """Ask every link again. Whoever leaves meanwhile does not wait for the rest."""
         if not self.query("#links"):  # left before it stood there
             return
-        self._rows, self._gone = Rows([Row(link) for link in self._links]), False
+        self._rows, self._gone, self._asked = Rows([Row(link) for link in self._links]), False, False
         self._fill(0)
         try:
             self._findings = await self.ask(self._prove)
@@ -134,11 +95,16 @@ class Check(Frame):
         self._rows.done(self._findings)
         self._fill(0)
         self._retitle(show.counted(self._findings))
-        if self._rows.broken:
-            self.notify_here("Something is broken: Enter or e on it opens the step that mends it.")
-        else:
-            self.notify_here("")
+        self.notify_here(self._words())
         self._read_values()
+
+    def _words(self) -> str:
+        """What the person may do about what was found."""
+        if any(found.fix == ENABLE for found in self._findings):
+            return "The firewall's rule is off: s switches it on. A client's check says timed out until then."
+        if self._rows.broken:
+            return "Something is broken: Enter or e on it opens the step that mends it."
+        return ""
 
     def _prove(self, session: WizardSession) -> tuple[Finding, ...]:
         """At the desk: every finding as it comes."""
@@ -157,6 +123,37 @@ class Check(Frame):
         asked = sum(row.finding is not None for row in self._rows.rows)
         self._fill(None)
         self._retitle(f"{asked} of {len(self._rows.rows)} asked")
+
+    @work(group="watch")
+    async def _look_again(self) -> None:
+        """What waits or cannot be reached is looked at again and again: it comes while one watches.
+
+        One look at a time: where nothing answers it may take longer than `AGAIN`.
+        """
+        if self._looking or self.app.screen is not self or not self._watched():
+            return
+        lost = self._role is Role.CLIENT and any(_lost(found) for found in self._findings)
+        self._looking = True
+        try:
+            found = await self.ask(lambda session: session.prove(quick=not lost))
+        finally:
+            self._looking = False
+        if not self._watched():
+            return
+        newer = {(each.link.id, each.link.subject): each for each in found}
+        seen = tuple(newer.get((each.link.id, each.link.subject), each) for each in self._findings)
+        seen = found if lost else seen
+        if seen != self._findings:
+            self._findings = seen
+            self._rows.done(seen)
+            self._fill(None)
+            self._retitle(show.counted(seen))
+            self.notify_here(self._words())
+        self._read_values()
+
+    def _watched(self) -> bool:
+        """Whether everything has been asked, and the person has not left."""
+        return self._asked and not self._gone and bool(self.query("#links"))
 
     @work(exclusive=True, group="values")
     async def _read_values(self) -> None:
@@ -188,12 +185,24 @@ class Check(Frame):
         if at is None:
             return
         row = self._rows.rows[at]
+        if row.finding is not None and row.finding.fix == ENABLE:
+            self.action_switch()
+            return
         step = (row.finding.link if row.finding else row.link).step
         if step in self.wizard.steps:
             self._gone = True
             said = row.finding.cause or row.finding.evidence if row.finding else ""
             notice = f"{row.link.subject}: {said}" if said else ""
             self.wizard.travel(step, notice=notice, steps=(step,))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A client has no firewall to switch."""
+        return self._role is Role.HOST if action == "switch" else True
+
+    @work
+    async def action_switch(self) -> None:
+        """Switch the firewall's rule."""
+        await switch(self)
 
     def action_finish(self) -> None:
         """What is protected now, and what comes next."""
@@ -237,3 +246,8 @@ class Check(Frame):
         lines = show.finding_lines((row.finding,), 0) if row.finding else [Line("It is being asked.")]
         self._detail_rule.say(title=(row.finding.link if row.finding else row.link).subject)
         self.query_one("#detail", Pane).show(lines[1:] if row.finding else lines)
+
+
+def _lost(finding: Finding) -> bool:
+    """Whether the way to the server is closed: nothing behind it was asked."""
+    return finding.link.id is LinkId.FIREWALL and finding.state is State.BROKEN

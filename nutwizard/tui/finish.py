@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
@@ -11,9 +11,11 @@ from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 
 from nutwizard.core.errors import Exit
+from nutwizard.core.facts import Role
 from nutwizard.core.plan import Plan
 from nutwizard.engine.outcome import Outcome
 from nutwizard.tui.frame import Frame
+from nutwizard.tui.switching import switch
 from nutwizard.tui.widgets import Pane, Rule
 from nutwizard.wording.contract import WizardSession
 from nutwizard.wording.layout import Line, Tone
@@ -47,7 +49,7 @@ async def make(app: WizardApp, notice: str) -> Frame:
     """The last page, with the newest findings."""
     done = app.outcome or Outcome(Exit.DONE, "")
     findings = app.findings or done.findings
-    outcome = Outcome(done.code, done.text, findings, done.id, done.notes, done.signals)
+    outcome = replace(done, findings=findings)
     seen = await app.desk.ask(lambda session: look(session, outcome, app.plan))
     app.last_words = seen.lines
     return Finish(seen, practice=app.practice, notice=notice)
@@ -59,7 +61,8 @@ class Finish(Frame):
     place = "finish"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,q", "app.leave", "leave", key_display="Enter"),
-        Binding("v", "view", "view it full width"),
+        Binding("v", "view", "full width"),
+        Binding("s", "switch", "firewall"),
         Binding("y", "copy", "copy"),
         Binding("p", "app.topics", "pages"),
         Binding("down", "line(1)", show=False),
@@ -96,6 +99,15 @@ class Finish(Frame):
         except SuspendNotSupported:
             self.notify_here("This terminal cannot be left for a moment; the text is printed at the end.")
         self.refresh()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A client has no firewall to switch."""
+        return self.wizard.role is Role.HOST if action == "switch" else True
+
+    @work
+    async def action_switch(self) -> None:
+        """Switch the firewall's rule."""
+        await switch(self)
 
     def action_help(self) -> None:
         self.wizard.read_topic("fsd")

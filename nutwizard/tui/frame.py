@@ -69,6 +69,11 @@ class Frame(Screen[None]):
         """What stands between the title and the keys."""
         yield from ()
 
+    @property
+    def notice(self) -> str:
+        """What is said in the row of its own; "" when nothing is."""
+        return self._notice
+
     def quiet(self, text: str) -> None:
         """Take this notice away, if it stands there."""
         if self._notice == text:

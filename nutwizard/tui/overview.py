@@ -77,6 +77,7 @@ class Overview(Frame):
     place = "overview"
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(str(n), f"alone({n})", "one alone", key_display="1-9", show=n == 1) for n in range(1, 10)),
+        Binding("0", "alone(10)", show=False),
         Binding("t", "take_all", "take all"),
         Binding("c", "check", "check"),
         Binding("r", "role", "role"),

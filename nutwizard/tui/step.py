@@ -25,7 +25,7 @@ from nutwizard.tui.rows import choose_for
 from nutwizard.tui.widgets import Pane, Rule, plain
 from nutwizard.wording import show
 from nutwizard.wording.contract import WizardSession
-from nutwizard.wording.layout import Line
+from nutwizard.wording.layout import Line, markdown
 from nutwizard.wording.screens import problem_text
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class StepScreen(Frame):
         Binding("enter", "onward", "accept", priority=True),
         Binding("f2", "diff", "all lines", priority=True),
         Binding("f4", "list", "list", priority=True),
+        Binding("f6", "by_hand", "by hand", priority=True),
         Binding("ctrl+n", "go_on", "next step", priority=True),
         Binding("ctrl+o", "app.overview", "overview", priority=True),
     ]
@@ -93,7 +94,9 @@ class StepScreen(Frame):
                 yield Pane(lines, rule=self._change_rule, more="F2: all of it", id="diff")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """The key of a list is one only where there is a list."""
+        """The key of a list is one only where there is a list, that of the way by hand where there is one."""
+        if action == "by_hand":
+            return bool(self.look.by_hand)
         return isinstance(self.focused, Entry) and self.focused.has_list if action == "list" else True
 
     def on_mount(self) -> None:
@@ -205,10 +208,17 @@ class StepScreen(Frame):
 
         wrong = [Line(f"- {problem_text(problem, self.place)}") for problem in self.look.problems]
         lines = [line for change in self._changes() for line in (*show.change_lines(change), Line())]
-        text = [*lines, *self.look.acts] or [Line("This step changes nothing.")]
+        text = [*self.look.acts, *lines] or [Line("This step changes nothing.")]
         if wrong and not lines:
             text = [Line("What would change is told once the answers fit together:"), *wrong]
         self.app.push_screen(Reader(f"{self._left}: what would change", text, practice=self._practice))
+
+    def action_by_hand(self) -> None:
+        """The same without nutwizard, with these values."""
+        from nutwizard.tui.reader import Reader
+
+        lines = [Line("To copy whole lines: nutwizard firewall manual"), Line(), *markdown(self.look.by_hand)]
+        self.app.push_screen(Reader(f"{self._left}: by hand", lines, practice=self._practice))
 
     def action_help(self) -> None:
         """The whole page, at the field that has the focus."""
@@ -253,6 +263,7 @@ class StepScreen(Frame):
         if self.look.problems:
             return "What would change: told once the answers fit together", []
         if lines:
+            lines = [*self.look.acts, *lines]
             return "Would change" + ("" if len(changes) == 1 else f": {len(changes)} files"), lines
         return "Would do" if self.look.acts else "This step changes nothing", list(self.look.acts)
 

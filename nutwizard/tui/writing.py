@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import ClassVar
 
@@ -21,6 +22,8 @@ from nutwizard.wording.contract import WizardSession
 from nutwizard.wording.layout import Line
 from nutwizard.wording.screens import told_lines
 
+#: What is done in place of the session's own apply; it is told what to report to.
+Run = Callable[[WizardSession, Callable[[str], None]], Outcome]
 #: How many of the UPS's values the result shows.
 _VALUES = 6
 _WAIT = "It goes on until everything is proven or put back; a lost connection does not stop it."
@@ -34,9 +37,9 @@ class Writing(Frame):
         Binding("escape", "onward", show=False),
     ]
 
-    def __init__(self, plan: Plan, *, practice: bool) -> None:
+    def __init__(self, plan: Plan, run: Run | None = None, *, practice: bool) -> None:
         super().__init__("Writing", "", practice=practice)
-        self._plan = plan
+        self._plan, self._run = plan, run
         self._outcome: Outcome | None = None
         self._began = time.monotonic()
         self._last, self._acts, self._all = "the files", 0, len(plan.files) + len(plan.acts)
@@ -65,7 +68,7 @@ class Writing(Frame):
                 self.app.call_from_thread(self._report, text)
 
         def run(session: WizardSession) -> Outcome:
-            return session.apply(told)
+            return session.apply(told) if self._run is None else self._run(session, told)
 
         try:
             outcome = await self.ask(run)
@@ -74,7 +77,9 @@ class Writing(Frame):
         self.wizard.busy = False
         self._clock.stop()
         self._outcome = outcome
-        if outcome.code in (Exit.DONE, Exit.BROKEN):
+        # The last page tells of the whole apply, not of a small change behind it.
+        small = self._run is not None and self.wizard.outcome is not None
+        if outcome.code in (Exit.DONE, Exit.BROKEN) and not small:
             self.wizard.outcome, self.wizard.plan = outcome, self._plan
         await self.ask(lambda session: session.renew())
         self._tell(outcome)
@@ -96,7 +101,7 @@ class Writing(Frame):
             lines += [Line(), Line("Before it was taken back:")]
             lines += show.finding_lines(outcome.findings, _VALUES)
         self.query_one("#log", Pane).add([Line(), *lines])
-        broken = any(finding.state is State.BROKEN for finding in outcome.findings)
+        broken = any(f.state is State.BROKEN and not f.link.awaited for f in outcome.findings)
         words = {Exit.DONE: "Done", Exit.BROKEN: "Done", Exit.FAILED: "Taken back"}
         more = ", and something is broken" if broken and outcome.code in (Exit.DONE, Exit.BROKEN) else ""
         self._rule.say(f"{words.get(outcome.code, 'Ended')}{more}. Enter goes on")

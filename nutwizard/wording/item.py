@@ -107,4 +107,6 @@ def cell(column: Field, old: Any) -> Proposed | None:
         return Proposed(getattr(old, column.name), Origin.CURRENT, "as it is")
     if column.spec.kind is FieldKind.CHOICE and column.spec.choices and not column.spec.optional:
         return Proposed(column.spec.choices[0].value, Origin.DETECTED, "the first of them")
+    if column.spec.kind is FieldKind.BOOLEAN and column.spec.optional:
+        return Proposed(None, Origin.GUIDE)
     return None

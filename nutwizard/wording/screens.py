@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nutwizard.core import paths
@@ -101,12 +101,13 @@ def replay_command(session: GuidedSession) -> str:
 
 
 def acts_of(session: GuidedSession, step: str) -> list[Line]:
-    """What this step does to units, as far as there is a plan."""
+    """What this step does to units and what it wants to be told, as far as there is a plan."""
     try:
         plan = session.plan()
     except AnswersError:
         return []
-    return [Line(f"  {act}: {act.why}") for act in plan.acts if step in act.steps]
+    acts = [Line(f"  {act}: {act.why}") for act in plan.acts if step in act.steps]
+    return [*acts, *(Line(f"Note: {note}") for note in session.step_notes(step))]
 
 
 def command(session: GuidedSession, words: str) -> str:
@@ -134,17 +135,19 @@ def problem_text(problem: Problem, step: str = "") -> str:
 
 def result_lines(session: GuidedSession, outcome: Outcome, plan: Plan) -> list[Line]:
     """The result, what every link of the chain says, where things are kept, and what to do next."""
-    counted = "" if outcome.code is Exit.FAILED else show.counted(outcome.findings)
+    taken_back = outcome.code is Exit.FAILED and not outcome.earlier
+    counted = "" if taken_back else show.counted(outcome.findings)
     out = [*head(session, "Result", f"links: {counted}" if counted else ""), *told_lines(outcome)]
     if outcome.findings:
-        out += [Line(), *([Line("Before it was taken back:")] if outcome.code is Exit.FAILED else [])]
+        out += [Line(), *([Line("Before it was taken back:")] if taken_back else [])]
         out += show.finding_lines(outcome.findings, _VALUES)
     return out + finish_lines(session, outcome, plan)
 
 
 def told_lines(outcome: Outcome) -> list[Line]:
     """What the transaction says of itself."""
-    failed = [Line("It did not work, and was taken back. What happened:"), Line()]
+    begins = "Not all of it worked." if outcome.earlier else "It did not work, and was taken back."
+    failed = [Line(f"{begins} What happened:"), Line()]
     told = [Line(outcome.text), *(Line(f"Note: {note}") for note in outcome.notes)]
     return [*failed, *told] if outcome.code is Exit.FAILED else told
 
@@ -178,9 +181,14 @@ def finish_lines(session: GuidedSession, outcome: Outcome, plan: Plan) -> list[L
             out += [Line(), Line(f"Saved for a replay: {', '.join(kept)}")]
         out += next_lines(session, outcome)
     out += _places(session)
-    if outcome.id:
-        out.append(Line(f"To put the files back: {command(session, f'undo {outcome.id}')}"))
+    if outcome.in_force:
+        out.append(Line(put_back(outcome, lambda words: command(session, words))))
     return out
+
+
+def put_back(outcome: Outcome, line: Callable[[str], str]) -> str:
+    """What puts the files back. `line` makes a command line of nutwizard's words."""
+    return f"To put the files back: {', then: '.join(line(f'undo {id}') for id in outcome.in_force)}"
 
 
 def next_lines(session: GuidedSession, outcome: Outcome) -> list[Line]:
@@ -199,6 +207,7 @@ def next_lines(session: GuidedSession, outcome: Outcome) -> list[Line]:
     copied = host_lines(session, first)
     other = "For a client without nutwizard (a NAS, another system), what it is to be told:"
     return [
+        *_closed(session),
         *copied,
         Line(),
         Line(
@@ -211,6 +220,20 @@ def next_lines(session: GuidedSession, outcome: Outcome) -> list[Line]:
         Line(f"  user      {_value(session, 'client_user', 'name') or ''}"),
         Line(f"  password  it is in {file} on this machine"),
         check,
+    ]
+
+
+def _closed(session: GuidedSession) -> list[Line]:
+    """While the firewall's rule is off: what that looks like in a client, and how it is opened."""
+    if session.rule_state() != "off":
+        return []
+    return [
+        Line(),
+        Line(
+            "The firewall still keeps the clients out: its rule is prepared, and off. Until it is on, a"
+            " client's check says timed out. To let them in:"
+        ),
+        Line(f"  {command(session, 'firewall enable')}", Tone.COPY),
     ]
 
 

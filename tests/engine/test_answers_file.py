@@ -371,7 +371,21 @@ def texts(check: Callable[[str], str | None] | None) -> st.SearchStrategy[str]:
 
 
 ADDRESSES = st.sampled_from(["0.0.0.0", "::", "::1", "127.0.0.1", "10.0.0.1", "fe80::1", "2001:db8::7"])
-NAMED = {"server": ADDRESSES | st.sampled_from(["pve", "nas.example.org"]), "addresses": ADDRESSES}
+NETWORKS = ADDRESSES.filter(lambda text: text not in ("0.0.0.0", "::")) | st.just("10.1.0.0/16")
+NAMED: dict[str, st.SearchStrategy[Any]] = {
+    "server": ADDRESSES | st.sampled_from(["pve", "nas.example.org"]),
+    "addresses": ADDRESSES,
+    "address": NETWORKS,
+    "ipset": st.from_regex("[a-z][a-z0-9_-]{1,20}", fullmatch=True),
+    "group": st.from_regex("[a-z][a-z0-9_-]{1,17}", fullmatch=True),
+    "interface": st.none() | st.sampled_from(["vmbr0", "vmbr0.5"]),
+    "destination": st.none() | NETWORKS | st.sampled_from(["+dc/own", "dc/pve"]),
+}
+#: By their check: few arbitrary texts would pass.
+CHECKED: dict[Any, st.SearchStrategy[str]] = {
+    checks.firewall_name: st.from_regex("[A-Za-z][A-Za-z0-9_-]{1,20}", fullmatch=True),
+    checks.firewall_comment: texts(None).map(lambda text: text.replace("#", "").strip()[:100]).filter(bool),
+}
 
 
 def values(found: Field) -> st.SearchStrategy[Any]:
@@ -390,13 +404,16 @@ def values(found: Field) -> st.SearchStrategy[Any]:
         unique = (lambda row: getattr(row, found.columns[0].name)) if spec.keyed else None
         return st.lists(row_of(found), unique_by=unique, max_size=3).map(tuple)
     if spec.kind is FieldKind.TEXTS:
-        fits = NAMED[found.name].filter(lambda text: spec.check is None or spec.check(text) is None)
+        check = spec.check
+        fits = NAMED[found.name].filter(lambda text: check is None or check(text) is None)
         return st.lists(fits, max_size=4).map(tuple)
     if spec.kind is FieldKind.CHOICE and not spec.choices:  # what the machine offers: events
         return st.sampled_from(events_of((2, 8, 3))) | (st.none() if spec.optional else st.nothing())
     if spec.choices:
         return st.sampled_from([choice.value for choice in spec.choices])
-    return NAMED.get(found.name, texts(spec.check))
+    if found.name in NAMED:
+        return NAMED[found.name]
+    return CHECKED[spec.check] if spec.check in CHECKED else texts(spec.check)
 
 
 @st.composite

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import pytest
 
 from nutwizard.core.errors import Exit
 from nutwizard.core.plan import Plan
-from nutwizard.engine import boot
+from nutwizard.engine import boot, pvelocks
 from nutwizard.engine.host import Completed
 from nutwizard.engine.machine import OfflineHost
 from nutwizard.engine.recovery import recover
@@ -182,6 +183,9 @@ def test_what_it_says(root: str) -> None:
 def test_files_of_the_cluster_wait_for_it() -> None:
     text = boot.unit_text("/usr/bin/python3", JOURNAL, [], cluster=True)
     assert "After=pve-cluster.service\n" in text
+    limit = re.search(r"^TimeoutStartSec=(\d+)$", text, re.MULTILINE)
+    assert limit is not None
+    assert int(limit[1]) > 2 * pvelocks.WAY_BACK
     assert "Before=" not in text
 
 

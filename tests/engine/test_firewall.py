@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nutwizard.core.facts import Door, Facts, Guest, Kind, Lazy, Role
+from nutwizard.core.facts import Door, Facts, Kind, Lazy, Role
+from nutwizard.core.guests import Guest
 from nutwizard.engine.firewall import read_firewall
 from nutwizard.engine.found import found_here
 from nutwizard.engine.machine import OfflineHost

@@ -36,6 +36,8 @@ HOST_FILES = {
     "upsmon.conf": "MONITOR apc@localhost 1 boss a1 primary\n",
     "ups.conf": "[apc]\ndriver = usbhid-ups\nport = auto\noffdelay = 60\nlowbatt = 80\npollonly\n",
 }
+#: What lets the VM through the host's firewall.
+LETS_IN = b"[RULES]\nIN ACCEPT -source 192.168.1.10 -p tcp -dport 3493\n"
 CLIENT_FILES = {
     "nut.conf": "MODE=netclient\n",
     "upsmon.conf": "MONITOR apc@192.168.1.107 1 vm b2 secondary\n",
@@ -91,6 +93,7 @@ def two(backend: str, folder: str) -> Iterator[Two]:
     vm = PracticeHost.open(folder, Role.CLIENT)
     for name, text in HOST_FILES.items():
         put(host, name, text)
+    host.create_plain("/etc/pve/nodes/pve/host.fw", LETS_IN)
     for name, text in CLIENT_FILES.items():
         put(vm, name, text)
     systemctl(host, "restart", "nut-server", "nut-monitor")
@@ -450,6 +453,7 @@ def test_a_client_can_be_practised_alone(backend: str, folder: str) -> None:
 def test_a_host_that_is_not_set_up_refuses_its_client(stock: PracticeHost, folder: str) -> None:
     vm = PracticeHost.open(folder, Role.CLIENT)
     assert "set it up first" in vm.client_hint()
+    stock.create_plain("/etc/pve/nodes/pve/host.fw", LETS_IN)
     with pytest.raises(ConnectRefused):
         open_client(vm.connect, "192.168.1.107", 3493, Limits())
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nutwizard.formats.shellfile import MODES, ShellFile
@@ -90,6 +90,7 @@ def test_other_names_and_values() -> None:
 
 
 @given(TEXTS, st.sampled_from(MODES))
+@example(b";export \\", "none")
 @settings(max_examples=300)
 def test_set_reads_back_or_changes_nothing(data: bytes, mode: str) -> None:
     document = ShellFile.parse(data)

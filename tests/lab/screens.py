@@ -49,7 +49,7 @@ class View:
 
     @property
     def place(self) -> str:
-        """The title's first word or words: `2 of 9`, `Review`."""
+        """The title's first word or words: `2 of 10`, `Review`."""
         return re.split(r"\s{2,}", self.title)[0]
 
     @cached_property

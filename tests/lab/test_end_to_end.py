@@ -144,7 +144,7 @@ def test_a_dropped_port_is_a_firewall(standalone: Served) -> None:
     finally:
         lab.open_port()
     assert cause == "timed out: a firewall drops the packets, or the machine is off"
-    assert "enable the rule in the security group nut_port_accept_in" in fix
+    assert "nutwizard firewall enable switches the rule on" in fix
     wait_clients(lab)
 
 

@@ -58,17 +58,18 @@ def set_up_host(screens: Screens) -> list[str]:
     """Every step of the host, to the end of the writing; the review's headings."""
     screens.open_first()
     lists = {"driver": ("F4", "Escape"), "low battery": ("Space", "Escape")}
-    screens.step("1 of 9  Mode")
-    screens.step("2 of 9  UPS driver", {"description": DESCRIPTION, **DELAYS}, lists)
-    screens.step("3 of 9  Listen address", {}, {"addresses": ("F4", *ONLY_WILDCARD, "Enter")})
-    screens.step("4 of 9  Client user", {"password": CANARY})
-    screens.at("5 of 9  Clients")
+    screens.step("1 of 10  Mode")
+    screens.step("2 of 10  UPS driver", {"description": DESCRIPTION, **DELAYS}, lists)
+    screens.step("3 of 10  Listen address", {}, {"addresses": ("F4", *ONLY_WILDCARD, "Enter")})
+    screens.step("4 of 10  Client user", {"password": CANARY})
+    screens.at("5 of 10  Clients")
     screens.add_client("web", VM_ADDRESS)
-    screens.step("5 of 9  Clients")
-    screens.step("6 of 9  Monitor", {}, {"its password": ("C-g",)})
-    screens.step("7 of 9  Actions", {}, {"events": ("F4", *COMMBAD, "Enter")})
-    screens.step("8 of 9  Timing")
-    screens.step("9 of 9  Services")
+    screens.step("5 of 10  Clients")
+    screens.step("6 of 10  Monitor", {}, {"its password": ("C-g",)})
+    screens.step("7 of 10  Actions", {}, {"events": ("F4", *COMMBAD, "Enter")})
+    screens.step("8 of 10  Timing")
+    screens.step("9 of 10  Firewall")
+    screens.step("10 of 10  Services")
     screens.at("Review")
     parts = screens.parts()
     screens.write()
@@ -112,7 +113,8 @@ def both_at_once(*jobs: Callable[[], None]) -> None:
 def plain_lines(generated: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The same answers line by line, for the host and for the VM; "" keeps what is proposed."""
     events = "ONLINE ONBATT LOWBATT COMMBAD"
-    rest = (events, "", "", "", "next", *[""] * 6, "next", "next", "write", "yes")
+    actions = (events, "", "", "", "next")
+    timing, rest = [""] * 6, ("next", "next", "write", "yes")
     delays = DELAYS.values()
     host = (
         "continue",
@@ -124,7 +126,7 @@ def plain_lines(generated: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         "", generated, "next",
     )  # fmt: skip
     vm = ("continue", "", "next", HOST_ADDRESS, "", "", "", CANARY, "next")
-    return (*host, *rest), (*vm, *rest)
+    return (*host, *actions, *timing, "", *rest), (*vm, *actions, *timing, *rest)  # the host's firewall: no
 
 
 @pytest.fixture(scope="module")
@@ -226,10 +228,10 @@ def test_a_line_lost_in_a_step_loses_no_answer(lines: Lab) -> None:
     with Screens(login(host, LOOPBACK), "host") as screens:
         screens.open_first()
         screens.press("C-n")
-        screens.step("2 of 9", {"description": DESCRIPTION, **DELAYS})
-        screens.at("3 of 9")
+        screens.step("2 of 10", {"description": DESCRIPTION, **DELAYS})
+        screens.at("3 of 10")
         screens.press("C-n")
-        screens.at("4 of 9")
+        screens.at("4 of 10")
         screens.on("user name")
         screens.accept()
         screens.send(CANARY)
@@ -241,13 +243,13 @@ def test_a_line_lost_in_a_step_loses_no_answer(lines: Lab) -> None:
     names = ("answers.yaml", "client_user.password", "place")
     assert set(listed.splitlines()) == {" root:root 700", *(f"{name} root:root 600" for name in names)}
     with Screens(login(host, LOOPBACK), "host") as screens:
-        screens.at("4 of 9  Client user")
+        screens.at("4 of 10  Client user")
         screens.says("are here again")
         assert "generated" not in View(screens.still()).fields["password"]
-        for place in ("3 of 9", "2 of 9", "1 of 9", OVERVIEW):
+        for place in ("3 of 10", "2 of 10", "1 of 10", OVERVIEW):
             screens.press("Escape")
             screens.at(place)
-            if place == "2 of 9":
+            if place == "2 of 10":
                 fields = View(screens.still()).fields
                 given = {label: fields[label].split("  ")[0] for label in ("description", *DELAYS)}
                 assert given == {"description": DESCRIPTION, **DELAYS}
@@ -268,7 +270,7 @@ def test_a_line_lost_during_the_writing_stops_nothing(lines: Lab) -> None:
             screens.press("Enter")
         screens.at(OVERVIEW)
         screens.press("2")
-        screens.step("2 of 9  UPS driver  (this step alone)", {"description": "Another one"})
+        screens.step("2 of 10  UPS driver  (this step alone)", {"description": "Another one"})
         screens.begin_writing()
         screens.says("restart nut-driver")
         worker = writer_of(host)

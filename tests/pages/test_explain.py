@@ -55,7 +55,7 @@ def test_a_page_that_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = explain(capsys, "colour", "--role", "host")
     assert (code, out) == (Exit.USAGE, "")
     assert "no page colour" in err
-    assert "overview, users, firewall" in err
+    assert "overview, users, webconsole" in err
     assert explain(capsys, "\x1b[31m", "--role", "host")[2].count("\x1b") == 0
 
 

@@ -185,6 +185,21 @@ class FakeSession:
     def narrow(self, steps: Collection[str]) -> None:
         self.narrowed = tuple(steps)
 
+    def step_notes(self, step: str) -> tuple[str, ...]:
+        return ()
+
+    def by_hand(self, step: str) -> str:
+        return ""
+
+    def rule_state(self) -> str:
+        return ""
+
+    def switch_look(self) -> tuple[str, Plan | None]:
+        return "", None
+
+    def switch(self, on: bool, report: Callable[[str], None]) -> Outcome:
+        raise NotImplementedError
+
     def step_changes(self, step: str) -> list[FileChange]:
         return list(self.plan().files) if step == "driver" else []
 

@@ -42,7 +42,7 @@ def test_the_opening_page_comes_once_and_not_for_one_step() -> None:
 
 def test_read_shows_pages_and_comes_back() -> None:
     session = FakeSession()
-    code, text = play(session, "read", "users", "firewall", "", "quit")
+    code, text = play(session, "read", "users", "webconsole", "", "quit")
     assert (code, session.applied) == (Exit.INTERRUPTED, 0)
     for wanted in ("The three NUT users", "A VM never gets the administrator", "18 is the limit", "vmbr0"):
         assert wanted in " ".join(text.split())

@@ -7,6 +7,8 @@ as libfuse does: the kernel makes of that success for fsync, ENOTSUP for extende
     symlink ENOSYS, link EPERM                   more than 1 MiB EFBIG
     create, write, rename over, utime ok         fsync ok, and does nothing
     no quorum: modes 0440 and 0555, EACCES       its process ended: every call ENOTCONN
+    `local` is a link to nodes/NODE              a folder in priv/lock is a lock: utime(0, 0) asks about it,
+                                                 and once 120 s after the first time it is gone
 """
 
 from __future__ import annotations
@@ -18,28 +20,32 @@ import select
 import stat
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 WWW_DATA = 33
+NODE = "pve1"
 LARGEST = 1 << 20
 _MNT_DETACH = 2
 _IN, _OUT = struct.Struct("<IIQQIIII"), struct.Struct("<IiQ")
 _BUFFER = LARGEST + 4096
 #: linux/fuse.h: bits of a setattr request.
-_MODE, _UID, _GID, _SIZE = 1, 2, 4, 8
+_MODE, _UID, _GID, _SIZE, _MTIME = 1, 2, 4, 8, 32
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass
 class Node:
-    """A file, or a folder when it has entries."""
+    """A file, a folder when it has entries, or a link. `asked`: when somebody first asked about this lock."""
 
     number: int
     data: bytearray = field(default_factory=bytearray)
     entries: dict[str, Node] | None = None
+    leads_to: str = ""
+    asked: float | None = None
 
 
 class Refused(Exception):
@@ -49,13 +55,20 @@ class Refused(Exception):
 
 
 class Pmxcfs:
-    """Mounted at `folder` until `close`. `quorum` may be taken away; `calls` counts requests by name."""
+    """Mounted at `folder` until `close`. `quorum` may be taken away; `calls` counts requests by name.
+
+    `lock_lives`: seconds of `clock` that a lock stays after somebody has asked about it.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.quorum = folder, True
+        self.lock_lives, self.clock = 120.0, time.monotonic
         self.calls: dict[str, int] = {}
         self._root = Node(1, entries={})
         self._nodes = {0: self._root, 1: self._root}  # 0: requests that are about no file
+        self._new(self._new(self._root, "nodes", folder=True), NODE, folder=True)
+        self._new(self._root, "priv", folder=True)
+        self._new(self._root, "local").leads_to = f"nodes/{NODE}"
         self._fd = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
         options = f"fd={self._fd},rootmode=40755,user_id=0,group_id=0,default_permissions,allow_other"
         if _libc.mount(b"pve", bytes(folder), b"fuse", 0, options.encode()):
@@ -127,10 +140,30 @@ class Pmxcfs:
         if (valid & _UID and uid != 0) or (valid & _GID and gid != WWW_DATA):
             raise Refused(errno.EPERM)
         self._may_write()
+        if valid & _MTIME and struct.unpack_from("<40xQ", body)[0] == 0:
+            self._asked(node)
         if valid & _SIZE:
             _limit(size)
             node.data[size:] = b"" if size <= len(node.data) else bytes(size - len(node.data))
         return self._do_getattr(node, b"")
+
+    def _asked(self, node: Node) -> None:
+        """Whether a lock is dead: then it is gone."""
+        locks = self._locks()
+        for name, lock in list(locks.items()):
+            if lock is node and node.asked is None:
+                node.asked = self.clock()
+            elif lock is node and node.asked is not None and self.clock() - node.asked > self.lock_lives:
+                del locks[name]
+
+    def _locks(self) -> dict[str, Node]:
+        entries = self._root.entries or {}
+        for name in ("priv", "lock"):
+            entries = (entries[name].entries if name in entries else None) or {}
+        return entries
+
+    def _do_readlink(self, node: Node, body: bytes) -> bytes:
+        return node.leads_to.encode()
 
     def _do_mkdir(self, node: Node, body: bytes) -> bytes:
         return self._entry(self._new(node, _text(body[8:]), folder=True))
@@ -140,7 +173,8 @@ class Pmxcfs:
 
     def _do_unlink(self, node: Node, body: bytes) -> bytes:
         self._may_write()
-        self._child(node, _text(body))
+        if self._child(node, _text(body)).entries:
+            raise Refused(errno.ENOTEMPTY)
         assert node.entries is not None
         del node.entries[_text(body)]
         return b""
@@ -183,7 +217,7 @@ class Pmxcfs:
         offset, size = struct.unpack_from("<8xQI", body)
         out = b""
         for index, (name, child) in enumerate([*(node.entries or {}).items()][offset:], offset + 1):
-            kind = 8 if child.entries is None else 4
+            kind = 10 if child.leads_to else 8 if child.entries is None else 4
             row = struct.pack("<QQII", child.number, index, len(name.encode()), kind) + name.encode()
             row += bytes(-len(row) % 8)
             if len(out) + len(row) > size:
@@ -223,6 +257,8 @@ class Pmxcfs:
 
     def _attributes(self, node: Node) -> bytes:
         mode = stat.S_IFREG | 0o640 if node.entries is None else stat.S_IFDIR | 0o755
+        if node.leads_to:
+            mode = stat.S_IFLNK | 0o777
         links = 1 if node.entries is None else 2
         mode &= ~0 if self.quorum else ~0o222
         size = len(node.data)
@@ -244,8 +280,8 @@ _NAMES = {
     int(number): name
     for name, number in (
         word.split("=")
-        for word in "lookup=1 forget=2 getattr=3 setattr=4 symlink=6 mkdir=9 unlink=10 rmdir=11 rename=12"
-        " link=13 open=14 read=15 write=16 statfs=17 release=18 fsync=20 setxattr=21 getxattr=22"
+        for word in "lookup=1 forget=2 getattr=3 setattr=4 readlink=5 symlink=6 mkdir=9 unlink=10 rmdir=11"
+        " rename=12 link=13 open=14 read=15 write=16 statfs=17 release=18 fsync=20 setxattr=21 getxattr=22"
         " listxattr=23 flush=25 init=26 opendir=27 readdir=28 releasedir=29 fsyncdir=30 create=35"
         " interrupt=36 batch_forget=42 tmpfile=51".split()
     )

@@ -24,7 +24,6 @@ from nutwizard.core.facts import (
     DriverOptions,
     Facts,
     FileFact,
-    Guest,
     Kind,
     Lazy,
     Nut,
@@ -34,6 +33,7 @@ from nutwizard.core.facts import (
     UnitFact,
     UsbUps,
 )
+from nutwizard.core.guests import Guest
 from nutwizard.core.plan import Act, ActKind, FileChange, Plan
 from nutwizard.core.secret import Secret
 from nutwizard.core.text import FileText
@@ -63,6 +63,9 @@ DRIVERS = (
 #: Seconds since the epoch: files last written, units started, our writing, the units' start behind it.
 WRITTEN, STARTED, APPLIED, RESTARTED = 1000.0, 2000.0, 5000.0, 6000.0
 DRAWN = "Drawn-for-this-test_0123"
+#: Proxmox VE's firewall files; those of a node lie below its name.
+CLUSTER = {name.rsplit("/", 1)[1]: name for name in (paths.CLUSTER_FW, paths.HOST_FW)}
+NODE = f"{paths.PVE}/nodes/pve"
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,8 @@ def full(name: str) -> str:
     """The path that a short name of a case stands for."""
     if name.startswith("/"):
         return name
+    if name in CLUSTER:
+        return CLUSTER[name]
     if name.startswith(("clients/", "clients.list")):
         return f"{paths.OWN}/{name}"
     if name.startswith("upssched-cmd"):
@@ -166,6 +171,7 @@ def facts_of(case: Case, stock: Stock) -> Facts:
         usb=Lazy.of(tuple(UsbUps(**device) for device in spec.get("usb", ()))),
         driver_options=lambda driver: options.get(driver, DriverOptions(False)),
         guests=Lazy.of(tuple(_guest(guest) for guest in spec.get("guests", ()))),
+        firewall=Lazy.of(spec.get("firewall", "")),
         server=lambda address, port: _served(spec),
         program=programs_of(spec.get("programs", {})),
     )  # fmt: skip
@@ -217,13 +223,15 @@ def script_of(told: Mapping[str, Any]) -> bytes:
 
 
 def _file(path: str, data: bytes | None, spec: Mapping[str, Any]) -> FileFact:
-    if data is None:
-        return FileFact(path, actual=path)
     told = spec.get("files", {}).get(short(path), {})
+    actual = path.replace(f"{paths.PVE}/local", NODE)
+    if data is None:
+        return FileFact(path, told.get("kind", "missing"), actual)
     usual = "root:root 0755" if path == paths.UPSSCHED_CMD else "root:nut 0640"
     usual = "root:root 0600" if of_clients(path) else usual
+    usual = "root:www-data 0640" if path in CLUSTER.values() else usual
     owner = owner_of(told.get("owner", usual))
-    return FileFact(path, "file", path, FileText(path, data), owner, told.get("changed", WRITTEN))
+    return FileFact(path, "file", actual, FileText(path, data), owner, told.get("changed", WRITTEN))
 
 
 def owner_of(text: str) -> Owner:

@@ -17,7 +17,7 @@ from nutwizard.engine import health
 from nutwizard.engine.practice import PracticeHost, daemons
 from nutwizard.engine.practice.host import READY_PASSWORD
 from nutwizard.engine.session import Session
-from tests.tui.screens import open_session
+from tests.tui.screens import for_nobody_else, open_session
 
 #: Seconds for a whole test.
 LIMIT = 100.0
@@ -74,10 +74,31 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[Role, Path]:
     return found
 
 
+@pytest.fixture(scope="session")
+def made_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A practice host that was set up and that nobody else follows: all of its links can be proven."""
+    folder = tmp_path_factory.mktemp("made-alone") / "practice"
+    with pytest.MonkeyPatch.context() as patch:
+        _quicken(patch)
+        machine = PracticeHost.open(str(folder), Role.HOST)
+        session = open_session(machine)
+        for_nobody_else(session)
+        assert session.apply(lambda text: None).code is Exit.DONE
+        machine.close()
+    return folder
+
+
 @pytest.fixture
 def done_host(tmp_path: Path, made: dict[Role, Path]) -> Iterator[PracticeHost]:
-    """A practice host that was set up, every step in place."""
+    """A practice host that was set up, every step in place; the firewall's rule for its VM is off."""
     shutil.copytree(made[Role.HOST], tmp_path / "practice", symlinks=True)
+    yield from _opened(tmp_path / "practice", Role.HOST)
+
+
+@pytest.fixture
+def alone_host(tmp_path: Path, made_alone: Path) -> Iterator[PracticeHost]:
+    """A practice host that was set up for no client: no rule, and no link that waits for anybody."""
+    shutil.copytree(made_alone, tmp_path / "practice", symlinks=True)
     yield from _opened(tmp_path / "practice", Role.HOST)
 
 

@@ -35,6 +35,12 @@ def open_session(host: PracticeHost) -> Session:
     return opening.open_session(host, host, host.role, save=True)
 
 
+def for_nobody_else(session: Session) -> None:
+    """Answer that no client is to follow this host: then each of its links can be proven at once."""
+    assert not session.answer("clients", {"clients": ()})
+    assert not session.answer("firewall", {"rules": False})
+
+
 class Person:
     """Sits before the screens: presses keys and reads. Whatever is waited for has a limit of `LIMIT` s."""
 

@@ -150,7 +150,7 @@ async def test_a_row_that_cannot_be_taken_says_why(session: Session) -> None:
 
 async def test_esc_in_the_rows_loses_none(session: Session) -> None:
     async with shown(session) as person:
-        await step(person, 5, "space", "a")
+        await step(person, 5, "space", "d", "a")
         await person.type("web")
         await person.press("enter")
         await person.type("192.168.1.20, 192.168.1.21")
@@ -163,7 +163,7 @@ async def test_esc_in_the_rows_loses_none(session: Session) -> None:
 async def test_a_client_gets_a_folder(session: Session) -> None:
     async with shown(session) as person:
         await step(person, 4, "escape")
-        await person.press(*["down"] * 4, "enter", "space", "a")
+        await person.press(*["down"] * 4, "enter", "space", "d", "a")
         await person.type("web")
         await person.press("ctrl+n", "enter")
         assert person.field.startswith("clients web (address not known)")

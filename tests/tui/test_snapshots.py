@@ -38,10 +38,11 @@ class Case:
 
 def _steps(machine: str, count: int) -> list[Case]:
     """Every step as it is when it is opened."""
-    return [Case(f"{machine}-step-{n}", machine, ("escape", str(n))) for n in range(1, count + 1)]
+    return [Case(f"{machine}-step-{n}", machine, ("escape", str(n % 10))) for n in range(1, count + 1)]
 
 
 DELAYS = ("escape", "2", "tab", "tab", "tab", "tab", "tab")
+CHECK = ("c", "@check", "@proven")
 CASES = [
     Case("host-opening", "host", ()),
     Case("host-overview", "host", ("escape",)),
@@ -49,7 +50,7 @@ CASES = [
     Case("client-opening", "vm", ()),
     Case("client-overview", "vm", ("escape",)),
     Case("client-in-place", "done_vm", ()),
-    *_steps("host", 9),
+    *_steps("host", 10),
     *_steps("vm", 5),
     Case("driver-wrong", "host", (*DELAYS, f"={END}{CLEAR}50")),
     Case("driver-letters", "host", (*DELAYS, f"={END}{CLEAR}soon")),
@@ -60,9 +61,13 @@ CASES = [
     Case("driver-page", "host", ("escape", "2", "tab", "f1")),
     Case("listen-list", "host", ("escape", "3", "f4")),
     Case("password-typed", "host", ("escape", "4", "tab", "=secret-77")),
-    Case("clients-none", "host", ("escape", "5", "space")),
-    Case("clients-one-more", "host", ("escape", "5", "space", "a", "=web", "enter", "=192.168.1.10")),
-    Case("clients-one", "host", ("escape", "5", "space", "a", "=web", "enter", "=192.168.1.10", "enter")),
+    Case("clients-none", "host", ("escape", "5", "space", "d")),
+    Case("clients-one-more", "host", ("escape", "5", "space", "a", "=web", "enter", "=192.168.1.20")),
+    Case("clients-two", "host", ("escape", "5", "space", "a", "=web", "enter", "=192.168.1.20", "enter")),
+    Case("firewall-clients", "host", ("escape", "9", "tab")),
+    Case("firewall-row", "host", ("escape", "9", "tab", "space", "c")),
+    Case("firewall-by-hand", "host", ("escape", "9", "f6")),
+    Case("firewall-not-now", "host", ("escape", "9", "right")),
     Case("events-list", "host", ("escape", "7", "space")),
     Case("timer", "host", ("escape", "7", "tab", "space", "a")),
     Case("review", "host", ("escape", "t", "@review", "down")),
@@ -71,9 +76,13 @@ CASES = [
     Case("review-all-lines", "host", ("escape", "t", "@review", "d")),
     Case("write-now", "host", ("escape", "t", "@review", "a")),
     Case("written", "host", ("escape", "t", "@review", "a", "w", "@Writing", "@done")),
-    Case("check-host", "done_host", ("c", "@check", "@proven")),
-    Case("check-client", "done_vm", ("c", "@check", "@proven")),
-    Case("finish-client", "done_vm", ("c", "@check", "@proven", "f", "@finish")),
+    Case("check-host", "alone_host", CHECK),
+    Case("check-rule-off", "done_host", CHECK),
+    Case("rule-question", "done_host", (*CHECK, "s")),
+    Case("rule-switched", "done_host", (*CHECK, "s", "w", "@Writing", "@done")),
+    Case("finish-rule-off", "done_host", (*CHECK, "f", "@finish")),
+    Case("check-client", "done_vm", CHECK),
+    Case("finish-client", "done_vm", (*CHECK, "f", "@finish")),
     Case("pages", "host", ("escape", "p")),
     Case("leave", "host", ("escape", "ctrl+q")),
     Case("role", "host", ("escape", "r")),
@@ -93,15 +102,17 @@ def pinned(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def machines(tmp_path: Path, made: dict[Role, Path]) -> Iterator[Callable[[str], PracticeHost]]:
+def machines(
+    tmp_path: Path, made: dict[Role, Path], made_alone: Path
+) -> Iterator[Callable[[str], PracticeHost]]:
     """Opens a practice machine by its name in the table."""
     opened: list[PracticeHost] = []
 
     def machine(name: str) -> PracticeHost:
         role = Role.CLIENT if name.endswith("vm") else Role.HOST
         folder = tmp_path / "practice"
-        if name.startswith("done"):
-            shutil.copytree(made[role], folder, symlinks=True)
+        if name == "alone_host" or name.startswith("done"):
+            shutil.copytree(made_alone if name == "alone_host" else made[role], folder, symlinks=True)
         opened.append(PracticeHost.open(str(folder), role))
         return opened[-1]
 

@@ -109,9 +109,9 @@ async def test_a_slow_session_can_be_left(session: Session, monkeypatch: pytest.
 
 
 async def test_a_check_shows_itself_before_anything_is_proven(
-    done_host: PracticeHost, monkeypatch: pytest.MonkeyPatch
+    alone_host: PracticeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with shown(open_session(done_host)) as person:
+    async with shown(open_session(alone_host)) as person:
         slow(monkeypatch, "prove")
         person.app.post_message(person.key("c"))
         await person.until(lambda: person.title.endswith("0 of 6 asked"), "the check")

@@ -13,13 +13,14 @@ import pytest
 from nutwizard.core import paths
 from nutwizard.core.errors import Exit, Failed
 from nutwizard.core.links import Finding, State
-from nutwizard.engine import carry, health
+from nutwizard.engine import health
+from nutwizard.engine.carry import carry_out as real
 from nutwizard.engine.host import Completed
 from nutwizard.engine.practice import PracticeHost
 from nutwizard.engine.practice.host import READY_PASSWORD
 from nutwizard.engine.session import Session
 from nutwizard.tui import check
-from tests.tui.screens import LIMIT, Person, open_session, shown
+from tests.tui.screens import LIMIT, Person, for_nobody_else, open_session, shown
 
 
 class Gate:
@@ -57,13 +58,12 @@ async def proven(person: Person) -> None:
 
 def before_apply(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
     """Do something first, at the desk, when a plan is applied."""
-    real = carry.carry_out
 
     def carry_out(*given: Any, **named: Any) -> Any:
         act()
         return real(*given, **named)
 
-    monkeypatch.setattr(carry, "carry_out", carry_out)
+    monkeypatch.setattr("nutwizard.engine.applying.carry_out", carry_out)
 
 
 async def test_nothing_is_written_without_a_clear_yes(session: Session) -> None:
@@ -80,6 +80,7 @@ async def test_nothing_is_written_without_a_clear_yes(session: Session) -> None:
 
 async def test_from_the_first_key_to_the_last_page(host: PracticeHost) -> None:
     session = open_session(host)
+    for_nobody_else(session)
     async with shown(session) as person:
         await write(person)
         await written(person)
@@ -279,7 +280,7 @@ async def write_now(person: Person, gate: Gate) -> None:
     await person.says("Asking the NUT server whether there is an outage")
 
 
-async def test_the_proofs_come_one_by_one(done_host: PracticeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_proofs_come_one_by_one(alone_host: PracticeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each row turns from three dots to what was found, while the others still wait."""
     gates = [Gate() for _ in range(6)]
     real = Session.prove
@@ -294,7 +295,7 @@ async def test_the_proofs_come_one_by_one(done_host: PracticeHost, monkeypatch: 
         return real(self, quick=quick, told=tell)
 
     monkeypatch.setattr(Session, "prove", prove)
-    async with shown(open_session(done_host)) as person:
+    async with shown(open_session(alone_host)) as person:
         person.send("c")
         for asked, gate in enumerate(gates):
             await person.until(gate.reached.is_set, "the next proof")
@@ -329,9 +330,9 @@ async def test_a_check_can_be_left_before_its_end(
         await person.settled()
 
 
-async def test_what_is_broken_comes_first_and_opens_its_step(done_host: PracticeHost) -> None:
-    done_host.run(["/usr/bin/systemctl", "stop", "nut-monitor.service"], timeout=30)
-    async with shown(open_session(done_host)) as person:
+async def test_what_is_broken_comes_first_and_opens_its_step(alone_host: PracticeHost) -> None:
+    alone_host.run(["/usr/bin/systemctl", "stop", "nut-monitor.service"], timeout=30)
+    async with shown(open_session(alone_host)) as person:
         await person.press("c")
         await proven(person)
         assert "1 broken" in person.title
@@ -343,19 +344,19 @@ async def test_what_is_broken_comes_first_and_opens_its_step(done_host: Practice
         assert person.notice
 
 
-async def test_a_link_that_is_proven_opens_no_step_with_enter(done_host: PracticeHost) -> None:
-    async with shown(open_session(done_host)) as person:
+async def test_a_link_that_is_proven_opens_no_step_with_enter(alone_host: PracticeHost) -> None:
+    async with shown(open_session(alone_host)) as person:
         await person.press("c")
         await proven(person)
         await person.press("down", "enter")
         await person.at("finish")
 
 
-async def test_the_check_asks_again(done_host: PracticeHost) -> None:
-    async with shown(open_session(done_host)) as person:
+async def test_the_check_asks_again(alone_host: PracticeHost) -> None:
+    async with shown(open_session(alone_host)) as person:
         await person.press("c")
         await proven(person)
-        done_host.run(["/usr/bin/systemctl", "stop", "nut-monitor.service"], timeout=30)
+        alone_host.run(["/usr/bin/systemctl", "stop", "nut-monitor.service"], timeout=30)
         await person.press("a")
         await person.until(lambda: "1 broken" in person.title, "the broken link")
 
@@ -380,7 +381,7 @@ async def test_a_check_without_anything_set_up(session: Session) -> None:
 
 
 async def test_waiting_links_are_told_on_the_last_page(
-    done_host: PracticeHost, monkeypatch: pytest.MonkeyPatch
+    alone_host: PracticeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = Session.prove
 
@@ -389,7 +390,7 @@ async def test_waiting_links_are_told_on_the_last_page(
         return (*found[:-1], Finding(found[-1].link, State.WAITING, cause="it has not come yet"))
 
     monkeypatch.setattr(Session, "prove", prove)
-    async with shown(open_session(done_host)) as person:
+    async with shown(open_session(alone_host)) as person:
         await person.press("c")
         await proven(person)
         assert "1 waiting" in person.title

@@ -11,35 +11,17 @@ import stat as st
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nutwizard.core.facts import Owner, Role
-
-if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
+from nutwizard.core.paths import PVE
+from nutwizard.core.units import SERVER
+from nutwizard.engine.practice.shipped import entry_of, lay_out, lay_out_pve, owners_of
 
 #: Folder of a role's machine.
 FOLDERS = {Role.HOST: "host", Role.CLIENT: "vm"}
 _MARK = "practice-machine"
 _LOCK = ".lock"
-#: Debian 12's merged /usr.
-_LINKS = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib"}
-_EMPTY = {
-    "host": ("var/lib/nut", "run/nut", "etc/pve", "usr/lib/nut", "root"),
-    "vm": ("var/lib/nut", "run/nut", "usr/lib/nut", "root"),
-}
-_PROGRAMS = {
-    "vm": (
-        "usr/sbin/upsmon",
-        "usr/sbin/upssched",
-        "usr/bin/upssched-cmd",
-        "usr/bin/upsc",
-        "usr/sbin/shutdown",
-    ),
-    "host": ("usr/sbin/upsd", "usr/sbin/upsdrvctl", "usr/lib/nut/upsd", "usr/bin/pveversion"),
-}
-_PLACEHOLDER = b"#!/bin/sh\n# stands for a program of the practice machine; nothing is run here\n"
-_NUT_FOLDERS = {"/etc/nut": 0o755, "/var/lib/nut": 0o770, "/run/nut": 0o770}
 _PATIENCE = 5.0
 
 
@@ -90,7 +72,10 @@ class Store:
 
 
 class SidecarOwners:
-    """Owners in a table beside the files, so that no root is needed; names are those of its passwd(5)."""
+    """Owners in a table beside the files, so that no root is needed; names are those of its passwd(5).
+
+    Below /etc/pve each is what pmxcfs gives, and none is ever another.
+    """
 
     def __init__(self, root: str, store: Store) -> None:
         self._root = os.path.realpath(root)
@@ -98,7 +83,10 @@ class SidecarOwners:
         self._users, self._groups = _names(f"{root}/etc/passwd"), _names(f"{root}/etc/group")
 
     def read(self, path: str, found: os.stat_result) -> Owner:
-        entry = self._store.read().get(self._key(path))
+        key = self._key(path)
+        if _within(key, PVE):
+            return _pve_owner(key, found)
+        entry = self._store.read().get(key)
         if entry is not None:
             return Owner(entry[0], entry[1], int(entry[2], 8))
         if st.S_ISLNK(found.st_mode):
@@ -109,7 +97,8 @@ class SidecarOwners:
         for name, known in ((owner.user, self._users), (owner.group, self._groups)):
             if name not in known and not name.isdigit():
                 raise OSError(errno.EINVAL, f"there is no user or group {name} on this machine")
-        self._store.write({**self._store.read(), self._key(path): _entry(owner)})
+        if not _within(key := self._key(path), PVE):
+            self._store.write({**self._store.read(), key: entry_of(owner)})
 
     def forget(self, path: str) -> None:
         table = dict(self._store.read())
@@ -131,8 +120,9 @@ def _names(path: str) -> frozenset[str]:
         return frozenset(line.partition(":")[0] for line in file)
 
 
-def _entry(owner: Owner) -> list[str]:
-    return [owner.user, owner.group, f"{owner.mode:04o}"]
+def _pve_owner(path: str, found: os.stat_result) -> Owner:
+    mode = 0o755 if st.S_ISDIR(found.st_mode) or st.S_ISLNK(found.st_mode) else 0o640
+    return Owner("root", "www-data", mode & 0o700 if _within(path, f"{PVE}/priv") else mode)
 
 
 def _within(path: str, folder: str) -> bool:
@@ -142,12 +132,15 @@ def _within(path: str, folder: str) -> bool:
 def prepare(folder: str, role: Role) -> bool:
     """Make the machine of that role from the shipped files unless it is there; True when it was made now.
 
-    A client's machine brings a host that serves, unless there is a host already. Raises OSError, EEXIST when
-    the folder holds something else.
+    A client's machine brings a host that serves and lets it in, unless there is a host already. A host of an
+    older version is brought up to date. Raises OSError, EEXIST when the folder holds something else.
     """
     _claim(folder)
+    host = FOLDERS[Role.HOST]
     with _locked(folder):
-        if role is Role.CLIENT and not os.path.isdir(f"{folder}/{FOLDERS[Role.HOST]}"):
+        if os.path.isdir(f"{folder}/{host}"):
+            _bring_up_to_date(folder, host)
+        elif role is Role.CLIENT:
             _make(folder, Role.HOST, ready=True)
         if os.path.isdir(f"{folder}/{FOLDERS[role]}"):
             return False
@@ -201,20 +194,11 @@ def _locked(folder: str) -> Iterator[None]:
 
 
 def _make(folder: str, role: Role, *, ready: bool) -> None:
-    from importlib.resources import files
-
     name = FOLDERS[role]
-    shipped = files("nutwizard.assets") / "practice"
     scratch = tempfile.mkdtemp(prefix=".new-", dir=folder)
     try:
-        _lay_out(scratch, name)
-        for layer in ("common", name, *(["ready"] if ready else [])):
-            _copy(shipped / layer, scratch)
-        for above, folders, _ in os.walk(scratch):
-            for inner in (f"{above}/{one}" for one in folders):
-                if not os.path.islink(inner):
-                    os.chmod(inner, 0o700)
-        Store(f"{folder}/{name}.owners.json").write(_owners(scratch))
+        lay_out(scratch, name, ready=ready)
+        Store(f"{folder}/{name}.owners.json").write(owners_of(scratch))
         Store(f"{folder}/{name}.units.json").write({"ready": True} if ready else {})
         os.rename(scratch, f"{folder}/{name}")
     except BaseException:
@@ -222,51 +206,20 @@ def _make(folder: str, role: Role, *, ready: bool) -> None:
         raise
 
 
-def _lay_out(root: str, name: str) -> None:
-    for part in ("etc", "tmp", *_EMPTY[name]):
-        os.makedirs(f"{root}/{part}", exist_ok=True)
-    programs = [*_PROGRAMS["vm"]]
-    if name == "host":
-        programs += [*_PROGRAMS["host"], *(f"usr/lib/nut/{driver}" for driver in driver_table())]
-    for path in programs:
-        os.makedirs(os.path.dirname(f"{root}/{path}"), exist_ok=True)
-        _write(f"{root}/{path}", _PLACEHOLDER)
-    for link, target in _LINKS.items():
-        os.symlink(target, f"{root}/{link}")
+def _bring_up_to_date(folder: str, name: str) -> None:
+    """Give a host that an older version has made its /etc/pve, unless something lies there.
 
-
-def _copy(source: Traversable, target: str) -> None:
-    os.makedirs(target, exist_ok=True)
-    for item in source.iterdir():
-        if item.is_dir():
-            _copy(item, f"{target}/{item.name}")
-        else:
-            _write(f"{target}/{item.name}", item.read_bytes())
-
-
-def _write(path: str, data: bytes) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-        file.write(data)
-
-
-def _owners(root: str) -> dict[str, Any]:
-    """The owners that Debian 12's packages give."""
-    table = {path: _entry(Owner("root", "nut", mode)) for path, mode in _NUT_FOLDERS.items()}
-    for above, _, names in os.walk(root):
-        for path in (f"{above[len(root) :]}/{name}" for name in names):
-            if path.startswith("/etc/nut/"):
-                table[path] = _entry(Owner("root", "nut", 0o640))
-            elif path.startswith("/usr/"):
-                table[path] = _entry(Owner("root", "root", 0o755))
-            else:
-                table[path] = _entry(Owner("root", "root", 0o644))
-    return table
-
-
-def driver_table() -> dict[str, frozenset[str]]:
-    """The practice machine's drivers, and the variables and flags of its own that each takes."""
-    from importlib.resources import files
-
-    text = (files("nutwizard.assets") / "practice" / "drivers.txt").read_text(encoding="ascii")
-    rows = (line.partition(":") for line in text.splitlines() if not line.startswith("#"))
-    return {name: frozenset(words.split()) for name, _, words in rows}
+    One that serves goes on letting its VM in, as it did before there was a firewall.
+    """
+    place = f"{folder}/{name}{PVE}"
+    if os.path.isdir(place) and os.listdir(place):
+        return
+    table = Store(f"{folder}/{name}.units.json").read()
+    serves = table.get("units", {}).get(SERVER, {}).get("active") == "active"
+    scratch = tempfile.mkdtemp(prefix=".new-", dir=folder)
+    try:
+        lay_out_pve(scratch, lets_in=serves or bool(table.get("ready")))
+        os.rename(scratch, place)  # an empty folder may be replaced
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise

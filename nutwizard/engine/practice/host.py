@@ -11,11 +11,12 @@ from nutwizard.core.facts import Address, Daemon, Door, DriverOptions, Kind, Lis
 from nutwizard.core.units import SERVER
 from nutwizard.engine.host import Completed
 from nutwizard.engine.machine import OfflineHost
-from nutwizard.engine.practice import net
-from nutwizard.engine.practice.files import default_folder, driver_table
+from nutwizard.engine.practice import gate, net
+from nutwizard.engine.practice.files import default_folder
 from nutwizard.engine.practice.machine import file_of
 from nutwizard.engine.practice.nut import read_ups, read_users
 from nutwizard.engine.practice.services import MachineServices, start_ready_made
+from nutwizard.engine.practice.shipped import driver_table
 from nutwizard.engine.practice.units import journalctl, systemctl
 from nutwizard.engine.practice.world import World
 from nutwizard.engine.tree import Tree
@@ -27,7 +28,7 @@ _worlds: dict[str, World] = {}
 
 
 class PracticeHost(OfflineHost):
-    """One of the two practice machines: a Proxmox VE host, or a VM that follows it.
+    """One of the two practice machines: a Proxmox VE host with its firewall on, or a VM that follows it.
 
     It is also what detection asks about the running machine (addresses, daemons, ...).
     """
@@ -97,7 +98,10 @@ class PracticeHost(OfflineHost):
         return Completed(-1, err=f"{argv[0]}: no such program on the practice machine")
 
     def connect(self, address: str, port: int, timeout: float) -> socket.socket:
-        """A connection within the practice network; starts what should run. OSError as in life."""
+        """A connection within the practice network; starts what should run. OSError as in life.
+
+        What the host's firewall drops ends with TimeoutError after `timeout` s, 3 at most.
+        """
         return self._world.connect(self._role, address, port, timeout)
 
     def kind(self) -> tuple[Kind, str]:
@@ -138,12 +142,14 @@ class PracticeHost(OfflineHost):
         where = f"The practice host, {net.HOST_ADDRESS},"
         unit = host.units.get(SERVER)
         if unit is None or not unit.up:
-            return f"{where} does not serve yet: set it up first, until then it refuses connections."
+            return f"{where} does not serve yet: set it up first, until then nothing answers there."
         names = [ups.name for ups in read_ups(file_of(unit, paths.UPS_CONF)) if ups.usable]
         ports = {port for address, port in self._world.listening(Role.HOST) if address not in net.LOOPBACK}
         if not names or not ports:
             return f"{where} listens on loopback only: run its step listen."
         serves = f"{where} serves {', '.join(names)} on port {min(ports)}"
+        if not gate.lets_in(host.tree, min(ports)):
+            serves += ", but its firewall keeps this VM out until its step firewall has a rule that is on"
         users = read_users(file_of(unit, paths.UPSD_USERS))
         if READY_USER in users and users[READY_USER].password == READY_PASSWORD:
             return f"{serves}; the client's user is {READY_USER}, its password {READY_PASSWORD}."

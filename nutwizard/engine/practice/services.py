@@ -7,9 +7,9 @@ import time
 from nutwizard.core import paths
 from nutwizard.core.facts import Role
 from nutwizard.core.units import DRIVERS, ENUMERATOR, ENUMERATOR_PATH, MONITOR, SERVER, TARGET, driver_unit
-from nutwizard.engine.practice.files import driver_table
 from nutwizard.engine.practice.machine import Machine, file_of
 from nutwizard.engine.practice.nut import Fatal, Ups, check_driver, check_mode, read_monitors, read_ups
+from nutwizard.engine.practice.shipped import driver_table
 from nutwizard.engine.practice.units import RETRYING
 from nutwizard.engine.practice.world import DRIVER, World, instance
 

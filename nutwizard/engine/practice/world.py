@@ -13,20 +13,17 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from typing import Protocol
 
 from nutwizard.core import paths
 from nutwizard.core.facts import Daemon, Listener, Role
 from nutwizard.core.units import MONITOR, SERVER
-from nutwizard.engine.nut_client import Limits, NutClient
-from nutwizard.engine.nut_errors import NutError
-from nutwizard.engine.practice import daemons, net
+from nutwizard.engine.practice import daemons, gate, net
+from nutwizard.engine.practice.backend import Backend, has_data
 from nutwizard.engine.practice.files import FOLDERS, prepare, remove
 from nutwizard.engine.practice.machine import Machine, file_of
 from nutwizard.engine.practice.nut import (
     Fatal,
     Listening,
-    Ups,
     bound,
     reaches,
     read_monitors,
@@ -39,30 +36,6 @@ from nutwizard.engine.practice.upsmon import Upsmon
 DRIVER = "nut-driver@"
 #: Seconds until the real upsd has the first data of a driver that has just started.
 _FIRST_DATA = 8.0
-
-
-class Backend(Protocol):
-    """The NUT server and its drivers, real or simulated."""
-
-    @property
-    def alive(self) -> bool: ...
-
-    @property
-    def port(self) -> int: ...
-
-    def start(self, found: list[Ups], upsd_conf: bytes, upsd_users: bytes) -> None: ...
-
-    def reload(self, found: list[Ups], upsd_conf: bytes, upsd_users: bytes) -> None: ...
-
-    def stop(self) -> None: ...
-
-    def drive(self, ups: Ups) -> None: ...
-
-    def release(self, name: str) -> None: ...
-
-    def pid(self, name: str) -> int: ...
-
-    def close(self) -> None: ...
 
 
 class World:
@@ -114,10 +87,17 @@ class World:
             self._backend = None
 
     def connect(self, here: Role, address: str, port: int, timeout: float) -> socket.socket:
-        """A connection from one of the machines; OSError as in life."""
-        with self.lock:
-            self.catch_up()
-            sock, reached = self._dial(here, address, port, timeout)
+        """A connection from one of the machines; OSError as in life.
+
+        What the host's firewall drops is waited for: `timeout` s, 3 at most.
+        """
+        try:
+            with self.lock:
+                self.catch_up()
+                sock, reached = self._dial(here, address, port, timeout)
+        except gate.Dropped:
+            time.sleep(min(timeout, gate.LONGEST_WAIT))
+            raise
         return net.through_relay(sock, reached, port)
 
     def listening(self, role: Role) -> Listening:
@@ -184,12 +164,14 @@ class World:
             return self._backend
 
     def _dial(self, here: Role, address: str, port: int, timeout: float) -> tuple[socket.socket, str]:
-        """Try each address of a name, as a client does. Raises the last failure."""
+        """Try each address of a name, as a client does. Raises the last failure, without its wait."""
         hosts = self.machine(here).tree.read("/etc/hosts")
         failure: OSError = OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
         for one in net.resolve(address, hosts):
             try:
                 there = net.owner_of(one, here)
+                if there is Role.HOST and there in self._machines:
+                    gate.admit(self._machines[there].tree, here, one, port)
                 listening = self.listening(there) if there in self._machines else {}
                 if reaches(listening, one, port) and (real := self.backend().port):
                     return net.dial(one, here, real, timeout), one
@@ -275,7 +257,7 @@ class World:
         end = time.monotonic() + _FIRST_DATA
         names = [instance(name) for name in self._runs if name.startswith(DRIVER)]
         while names and time.monotonic() < end and (port := self.backend().port):
-            names = [name for name in names if not _has_data(port, name)]
+            names = [name for name in names if not has_data(port, name)]
             time.sleep(0.05 if names else 0)
 
     def _pid(self, name: str) -> int:
@@ -285,13 +267,3 @@ class World:
 def instance(unit: str) -> str:
     """The UPS of a driver's unit."""
     return unit.removeprefix(DRIVER).removesuffix(".service")
-
-
-def _has_data(port: int, name: str) -> bool:
-    try:
-        with NutClient(
-            socket.create_connection(("127.0.0.1", port), timeout=1.0), Limits(total=2.0)
-        ) as client:
-            return client.get_var(name, "ups.status") != "WAIT"
-    except (NutError, OSError):
-        return False
