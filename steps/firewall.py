@@ -152,6 +152,19 @@ class Firewall(Step[Answers]):
         for text in notes(before, after, _wanted(answers), view.facts.firewall(), listen, changed=changed):
             draft.note(text)
 
+    def notice(self, view: View) -> str:
+        if not _usable(view):
+            return _why_not(view)
+        state = view.facts.firewall()
+        from nutwizard.core.firewallsays import off_words
+
+        off = f"Proxmox VE's firewall is {off_words(state)}" if state != "on" else ""
+        if not off and not view.firewall().host_on:
+            off = "the firewall of this node is off (host.fw)"
+        if not off:
+            return ""
+        return f"{off}: every port is open. yes: prepare the rules anyway, no: not now"
+
     def by_hand(self, view: View, values: Mapping[str, Any]) -> str:
         from nutwizard.core.firewallsays import by_hand
 

@@ -44,7 +44,7 @@ def _as_it_is(policy: Policy, state: str, listen: Sequence[str]) -> Iterator[str
     """The cases in which these rules are not what decides, each with what the person may do."""
     everywhere = any(word in WILDCARDS for word in listen)
     if state != "on":
-        yield _OFF.format(f"Proxmox VE's firewall is {state or 'off'}", "Datacenter > Firewall > Options")
+        yield _OFF.format(f"Proxmox VE's firewall is {off_words(state)}", "Datacenter > Firewall > Options")
     elif not policy.host_on:
         yield _OFF.format("this node's firewall is off", "NODE > Firewall > Options")
     elif policy.policy_in == "ACCEPT":
@@ -60,6 +60,12 @@ def _as_it_is(policy: Policy, state: str, listen: Sequence[str]) -> Iterator[str
             " at its first bad line"
         )
         yield from (f"proxmox-firewall stops here: {warned}" for warned in policy.warnings)
+
+
+def off_words(state: str) -> str:
+    """ "off", with the cause in brackets, of a datacenter's firewall that is not on."""
+    _, colon, cause = state.partition(": ")
+    return f"off ({cause})" if colon else "off"
 
 
 def _clients(before: Policy, after: Policy, wanted: Wanted) -> Iterator[str]:

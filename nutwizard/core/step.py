@@ -107,6 +107,10 @@ class Step(Generic[A]):
         """
         return {}
 
+    def notice(self, view: View) -> str:
+        """What is true of this machine and has to be known before the fields are answered, or ""."""
+        return ""
+
     def by_hand(self, view: View, values: Mapping[str, Any]) -> str:
         """What leads to the same without nutwizard, with these values: a text to copy from, or "".
 

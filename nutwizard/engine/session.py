@@ -26,6 +26,7 @@ from nutwizard.engine.planner import Planner, Walk
 from nutwizard.engine.proofs import Proofs
 from nutwizard.engine.saved import draw, put_answers, read_saved, secrets_of
 from nutwizard.engine.switching import Switches
+from nutwizard.engine.telling import Telling
 from nutwizard.engine.typed import Answered, Typed
 from nutwizard.formats.safe import safe_text
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from nutwizard.engine.resume import Resume
 
 
-class Session(Answered, Proofs, Switches):
+class Session(Answered, Proofs, Switches, Telling):
     """One guided run, one step or one replay.
 
     `named`: answers of a file on the command line; `saved`: those of an earlier run; with `save` the answers
@@ -159,11 +160,6 @@ class Session(Answered, Proofs, Switches):
         found = self._guide[step].preview(self._view(step), values)
         return {name: replace(change, beside=self.facts.texts) for name, change in found.items()}
 
-    def by_hand(self, step: str) -> str:
-        """What leads to the same without nutwizard, with the values so far (Markdown), or ""."""
-        values = {name: found.value for name, found in self.proposals(step).items()}
-        return safe_text(self._guide[step].by_hand(self._view(step), values))
-
     def beside(self, only: Collection[str]) -> Session:
         """Another session on this machine that asks these steps alone; what was typed here does not count."""
         return Session(
@@ -200,10 +196,6 @@ class Session(Answered, Proofs, Switches):
         return [
             change for change in self._walk.draft.plan().files if step in change.steps and not change.copy_of
         ]
-
-    def step_notes(self, step: str) -> tuple[str, ...]:
-        """What this step wants to be told beside its changes."""
-        return self._walk.draft.notes_of(step)
 
     def plan(self) -> Plan:
         """Everything that would change. Raises AnswersError with every problem of the answers."""

@@ -152,7 +152,8 @@ def _step(session: GuidedSession, asker: Asker, step: str) -> Move:
     number = f"{session.steps.index(step) + 1} of {len(session.steps)}"
     page = session.page(step)
     asker.page(screens.head(session, f"{number}  {session.title(step)}", session.state(step)))
-    asker.page(markdown(page.intro))
+    notice = session.step_notice(step)
+    asker.page([*([Line(notice), Line()] if notice else ()), *markdown(page.intro)])
     names = [field.name for field in session.fields(step)]
     if names:
         asker.page([Line(), Line(asker.keys, Tone.PLAIN), Line()])

@@ -39,16 +39,20 @@ _PATIENCE = 1.0
 async def make(app: WizardApp, step: str, notice: str) -> Frame:
     """The screen of a step."""
 
-    def read(session: WizardSession) -> tuple[Look, Standing, Page, str]:
+    def read(session: WizardSession) -> tuple[Look, Standing, Page, str, str]:
         session.stay(step)
         found = look(session, step)
-        return found, session.standing(step), session.page(step), session.title(step)
+        title, said = session.title(step), session.step_notice(step)
+        return found, session.standing(step), session.page(step), title, said
 
-    found, standing, page, title = await app.desk.ask(read)
+    found, standing, page, title, said = await app.desk.ask(read)
     number = f"{app.steps.index(step) + 1} of {len(app.steps)}"
     left = f"{number}  {title}" + ("  (this step alone)" if app.asked == (step,) else "")
     screen = StepScreen(
-        left, standing.state, practice=app.practice, notice=notice or (app.hint if step == "monitor" else "")
+        left,
+        standing.state,
+        practice=app.practice,
+        notice=notice or said or (app.hint if step == "monitor" else ""),
     )
     screen.place, screen.page, screen.look = step, page, found
     return screen

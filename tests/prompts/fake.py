@@ -188,6 +188,9 @@ class FakeSession:
     def step_notes(self, step: str) -> tuple[str, ...]:
         return ()
 
+    def step_notice(self, step: str) -> str:
+        return ""
+
     def by_hand(self, step: str) -> str:
         return ""
 
