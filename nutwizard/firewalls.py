@@ -101,17 +101,20 @@ def _policy(host: Host) -> Policy:
     from nutwizard.core.firewallpolicy import read_policy
     from nutwizard.engine.firewall import host_file
 
-    node = host_file(host)
     try:
-        if host.stat(paths.PVE) is None:
+        node = host_file(host)
+        place = host.stat(paths.PVE)
+        if place is None or place.kind != "directory":
             raise UsageError(f"{paths.PVE} is not there: {host.label} is no Proxmox VE host.")
         if host.door is Door.LIVE and host.stat(f"{paths.PVE}/local", follow=False) is None:
             raise UsageError(f"{paths.PVE} is not mounted: pve-cluster is not running.")
         cluster, own = (host.read(path) if host.stat(path) else b"" for path in (paths.CLUSTER_FW, node))
     except PermissionError as error:
-        raise NeedsRoot(f"{error.filename or paths.PVE}: {error.strerror}") from None
+        where = error.filename if isinstance(error.filename, str) else paths.PVE
+        raise NeedsRoot(f"{where}: {error.strerror}") from None
     except OSError as error:
-        raise UsageError(f"{error.filename or paths.PVE}: {error.strerror}") from None
+        where = error.filename if isinstance(error.filename, str) else f"{paths.CLUSTER_FW} or host.fw"
+        raise UsageError(f"{where}: {error.strerror}") from None
     return read_policy(cluster, own, node)
 
 

@@ -83,13 +83,17 @@ class Firewall(Step[Answers]):
 
     def suggest(self, view: View, given: Mapping[str, Any]) -> Mapping[str, Proposed]:
         if not _usable(view):
-            said = given.keys() - {"rules"}
-            return {**_guide(view), "rules": Proposed(bool(said), Origin.GUIDE, _why_not(view))}
+            return {**_guide(view), "rules": Proposed(False, Origin.CURRENT, _why_not(view))}
         from nutwizard.core.firewallours import found_here
 
-        if found := found_here(view.firewall(), view.site.port):
-            return _current(found, view)
+        found = found_here(view.firewall(), view.site.port)
+        if found is not None and found.used:
+            return _current(found, view, switching=given.keys() == {"enabled"})
         proposed = _guide(view)
+        if found is not None:  # of another node of the cluster
+            named = ("ipset", "group", "comment")
+            shared = {name: getattr(found, name) for name in named}
+            proposed |= {name: Proposed(v, Origin.CURRENT, "from cluster.fw") for name, v in shared.items()}
         clients = proposed["clients"].value
         asked = bool(given.keys() - {"rules"})
         on = view.facts.firewall() == "on"
@@ -178,7 +182,7 @@ class Firewall(Step[Answers]):
         ups = watched_ups(view)
         if not state or not _usable(view) or not ups:
             return ()
-        from nutwizard.core.firewallours import found_here
+        from nutwizard.core.firewallours import found_here, lines_of
         from nutwizard.core.firewallsays import let_in
 
         lines = listen_lines(view.nut(paths.UPSD_CONF))
@@ -187,12 +191,13 @@ class Firewall(Step[Answers]):
             why = "Proxmox VE's firewall is off: every port is open"
             return (Link(LinkId.FIREWALL, "Proxmox VE's firewall", LetIn(server, ups, open=why), self.name),)
         found = found_here(view.firewall(), server.port)
+        ours = lines_of(view.firewall(), found).places if found else frozenset()
         interface = (found.interface if found else "") or bridge_of(view) or BRIDGE
         return tuple(
             Link(
                 LinkId.FIREWALL,
                 f"port {server.port} for {name} ({address})",
-                let_in(view.firewall(), server, ups, address, interface),
+                let_in(view.firewall(), server, ups, address, interface=interface, ours=ours),
                 self.name,
                 awaited=True,
             )
@@ -207,8 +212,9 @@ def _usable(view: View) -> bool:
 
 
 def _why_not(view: View) -> str:
-    if view.facts.file(paths.CLUSTER_FW).kind == UNREADABLE:
-        return f"{paths.PVE} cannot be read: pve-cluster is not running"
+    for path in (paths.CLUSTER_FW, paths.HOST_FW):
+        if view.facts.file(path).kind == UNREADABLE:
+            return f"{path} cannot be read: pve-cluster is not running, or it is no file of up to 1 MiB"
     return f"{paths.PVE} is not mounted: this is no Proxmox VE host, or pve-cluster is not running"
 
 
@@ -218,7 +224,7 @@ def _first_said(view: View, clients: tuple[Allowed, ...]) -> str:
     return "" if clients else "no address of a client is known yet"
 
 
-def _current(found: Wanted, view: View) -> dict[str, Proposed]:
+def _current(found: Wanted, view: View, *, switching: bool) -> dict[str, Proposed]:
     note = "from cluster.fw and host.fw"
     current = {
         "rules": True,
@@ -230,7 +236,7 @@ def _current(found: Wanted, view: View) -> dict[str, Proposed]:
         "log": found.log,
         "comment": found.comment,
     }
-    late = missing(view, found)
+    late = () if switching else missing(view, found)
     clients = (*found.clients, *late)
     kept = Origin.YOURS if found.enabled else Origin.CURRENT
     return {

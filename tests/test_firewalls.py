@@ -97,7 +97,7 @@ def test_explain_what_is_off(run: Run) -> None:
     assert code == Exit.BROKEN
     assert out.startswith("DROP: TCP from 192.168.1.10 to port 3493 through vmbr0 is dropped in silence")
     assert f"off        {RULE}  |IN ACCEPT" in out
-    assert "nutwizard firewall enable" in out
+    assert "Switched on, this would let it in." in out
 
     code, out, _ = run("explain", "--from", "192.168.1.10", "--json")
     found = told(out)

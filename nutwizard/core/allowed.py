@@ -44,7 +44,10 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to stand in the files. `interface` and `dest`: "" for any; `enabled`: the group's rule."""
+    """What is to stand in the files. `interface` and `dest`: "" for any; `enabled`: the clients are let in.
+
+    `used`: of what was found, whether this node uses the group; other nodes share cluster.fw.
+    """
 
     clients: tuple[Allowed, ...]
     ipset: str
@@ -55,3 +58,4 @@ class Wanted:
     log: str
     comment: str
     enabled: bool
+    used: bool = True

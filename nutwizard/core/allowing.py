@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from nutwizard.core import checks, paths
 from nutwizard.core.allowed import Allowed, Wanted
@@ -19,27 +19,36 @@ _ASKED, _NEAR = 4, 40
 
 def as_allowed(view: View) -> tuple[Allowed, ...]:
     """The clients whose address is known, each as an alias."""
+    return _as_allowed(view, clients_of(view))
+
+
+def _as_allowed(view: View, clients: Iterable[Client]) -> tuple[Allowed, ...]:
     guests = {guest_name(guest.name, guest.id).lower() for guest in view.facts.guests()}
-    return tuple(_one(client, guests) for client in clients_of(view) if client.addresses)
+    return tuple(_one(client, guests) for client in clients if client.addresses)
 
 
 def missing(view: View, found: Wanted) -> tuple[Allowed, ...]:
-    """The clients of which no address is in the set: those that were added since."""
+    """The clients that this run adds and of which no address is in the set.
+
+    One that was a client before and is not there was left out on purpose.
+    """
     import ipaddress
 
     entries = view.firewall().sets.get(found.ipset, [])
+    before = {client.name for client in read_list(view.facts.file(paths.CLIENTS_LIST).data)}
     names = {alias for client in found.clients for alias, _ in client.aliases()}
 
     def there(client: Allowed) -> bool:
         own = [ipaddress.ip_address(address) for address in client.address]
         return client.name in names or any(address in entry.network for address in own for entry in entries)
 
-    return tuple(client for client in as_allowed(view) if not there(client))
+    added = tuple(client for client in clients_of(view) if client.name not in before)
+    return tuple(client for client in _as_allowed(view, added) if not there(client))
 
 
 def _one(client: Client, guests: set[str]) -> Allowed:
     """The guide names the alias of a guest after its first network card, too."""
-    name = client.name if client.name[:1].isalpha() else f"client_{client.name}"
+    name = (client.name if client.name[:1].isalpha() else f"client_{client.name}")[:54]
     name += "_net0" if client.name.lower() in guests else ""
     return Allowed(name if len(name) > 1 else f"{name}_1", client.addresses, None, None)
 

@@ -129,7 +129,7 @@ def network(value: str) -> str | None:
     import ipaddress
 
     try:
-        found = ipaddress.ip_network(value)
+        found = ipaddress.ip_network("" if "%" in value else value)
     except ValueError:
         return f'"{value[:60]}" is neither an address nor a network such as 192.168.1.0/24'
     if found.prefixlen == 0:

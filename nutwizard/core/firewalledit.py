@@ -6,24 +6,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from nutwizard.core.allowed import CLIENT_COMMENT, SET_COMMENT, Wanted
+from nutwizard.core.firewallfit import Refused, alive, named_elsewhere, no_other_lines
 from nutwizard.core.firewallours import (
     lets_nut_in,
+    lines_of,
     marked,
-    node_line,
     our_comment,
-    our_rule,
     shown,
     target,
 )
 from nutwizard.core.firewallplaces import first_section, into, merge, put, unusable
-from nutwizard.core.firewallpolicy import Alias, Entry, Network, Policy, Ruled, network_of, read_policy
+from nutwizard.core.firewallpolicy import Alias, Entry, Network, Policy, network_of, read_policy
 from nutwizard.core.paths import CLUSTER_FW
-from nutwizard.formats.pvelines import Edit, Part, comment_of, header
-from nutwizard.formats.pverules import Rule, read_entry
-
-
-class Refused(ValueError):
-    """The files cannot be edited: what stands in the way, with its line."""
+from nutwizard.formats.pvelines import Edit, Part, header
+from nutwizard.formats.pverules import Rule, is_name, read_entry
 
 
 def arrange(
@@ -41,9 +37,8 @@ def arrange(
     for stage in (job.aliases, job.entries, job.group, job.node):
         stage()
     after = job.policy
-    _alive(after, wanted, job.names)
-    if len(after.warnings) > len(before.warnings):
-        raise Refused(f"Proxmox VE would not follow a line then: {after.warnings[-1]}")
+    alive(after, wanted, job.names)
+    no_other_lines(before, after, wanted, job.names)
     return after
 
 
@@ -53,6 +48,7 @@ class _Job:
     def __init__(self, policy: Policy, wanted: Wanted, elsewhere: frozenset[str]) -> None:
         self.policy, self.wanted, self.elsewhere = policy, wanted, elsewhere
         self.scope = "dc/" if policy.nftables else ""
+        self.was_on = lines_of(policy, wanted).on
         #: By alias in small letters: whether it is to be kept out.
         self.names: dict[str, bool] = {}
         entries = policy.sets.get(wanted.ipset, ())
@@ -85,7 +81,7 @@ class _Job:
                 self.names[name.lower()] = bool(client.nomatch)
         self._no_dead_alias(new)
         gone = [alias for alias in self._our_aliases() if alias.name.lower() not in self.names]
-        kept = _named_elsewhere(self.policy, self.wanted) | self.elsewhere
+        kept = named_elsewhere(self.policy, self.wanted) | self.elsewhere
         edit.dropped |= {alias.index for alias in gone if alias.name.lower() not in kept}
         self._drop_entries(edit)
         if new:
@@ -124,6 +120,8 @@ class _Job:
         """Entries of ours whose client is gone, or is to be kept out where it was let in."""
         for entry in self.policy.sets.get(self.wanted.ipset, ()):
             word = entry.word.lower()
+            if not is_name(word):
+                continue  # an address itself: no client's entry is one
             wanted = self.names.get(word)
             if wanted == entry.nomatch or (wanted is None and not marked(entry.comment)):
                 continue
@@ -156,7 +154,7 @@ class _Job:
                     word = f"{self.scope}{self.policy.aliases[alias].name}"
                     new.append((word, f"{'!' * bool(client.nomatch)}{word} # {comment}"))
         if found := file.headers(Part.IPSET, name):
-            into(file, edit, found[0], new, lambda text: text.lstrip("!").split()[0])
+            into(file, edit, found[0], new, lambda text: read_entry(text)[1])
         else:
             behind = next(iter(file.headers(Part.ALIASES)), -1)
             before = (Part.OPTIONS, Part.IPSET)
@@ -168,15 +166,17 @@ class _Job:
     def group(self) -> None:
         """The group with its one rule."""
         file, wanted = self.policy.cluster, self.wanted
-        found = our_rule(self.policy, wanted.group, wanted.ipset, wanted.port)
+        lines = lines_of(self.policy, wanted)
         edit = Edit()
-        if found is not None:
-            put(file, edit, found, self._rule(found.rule))
-            for other in self._alike(found):
-                put(file, edit, other, replace(other.rule, enabled=False))
+        if lines.rule is not None:
+            on = lines.rule.rule.enabled and (wanted.enabled or not self.was_on)
+            put(file, edit, lines.rule, self._rule(lines.rule.rule, wanted.enabled or on))
+            for other in lines.alike if self.was_on and not wanted.enabled else ():
+                if other != lines.rule and other.counts:
+                    put(file, edit, other, replace(other.rule, enabled=False))
             self._take(edit)
             return
-        text = str(self._rule(None))
+        text = str(self._new_rule(wanted.enabled))
         if heads := file.headers(Part.GROUP, wanted.group):
             if others := list(file.lines(heads[0])):
                 row = others[0][1]
@@ -192,49 +192,41 @@ class _Job:
             merge(edit, file.add_section(at, head, [text]))
         self._take(edit)
 
-    def _alike(self, found: Ruled) -> list[Ruled]:
-        """Rules that are on and would let the clients in all the same when this one is to be off."""
+    def _new_rule(self, enabled: bool) -> Rule:
         wanted = self.wanted
-        rules = [] if wanted.enabled else self.policy.groups[wanted.group]
-        return [
-            other
-            for other in rules
-            if other != found
-            and other.counts
-            and lets_nut_in(other.rule, wanted.port)
-            and target(other.rule.source) == wanted.ipset
-        ]
-
-    def _rule(self, old: Rule | None) -> Rule:
-        """The rule as it is to be; of one that is there what means the same stays as it is written."""
-        wanted = self.wanted
-        comment = our_comment(wanted.comment)
-        new = Rule(
-            wanted.enabled, "IN", "ACCEPT", source=f"+{self.scope}{wanted.ipset}", dest=wanted.dest,
-            proto="tcp", dport=str(wanted.port), log=wanted.log, comment=comment,
+        return Rule(
+            enabled, "IN", "ACCEPT", source=f"+{self.scope}{wanted.ipset}", dest=wanted.dest, proto="tcp",
+            dport=str(wanted.port), log=wanted.log, comment=our_comment(wanted.comment),
         )  # fmt: skip
-        if old is None:
-            return new
+
+    def _rule(self, old: Rule, enabled: bool) -> Rule:
+        """The rule as it is to be: of one without our mark the switch alone, of ours what it says too."""
+        wanted = self.wanted
+        if not marked(old.comment):
+            return replace(old, enabled=enabled)
         if not (lets_nut_in(old, wanted.port) and target(old.source) == wanted.ipset):
-            return new
-        quiet = not old.log and wanted.log == "nolog"
-        kept = comment if marked(old.comment) else old.comment
-        return replace(
-            old, enabled=wanted.enabled, dest=wanted.dest, log="" if quiet else wanted.log, comment=kept
-        )
+            return self._new_rule(enabled)
+        log = "" if not old.log and wanted.log == "nolog" else wanted.log
+        comment = our_comment(wanted.comment)
+        return replace(old, enabled=enabled, dest=wanted.dest, log=log, comment=comment)
 
     def node(self) -> None:
-        """The line on the node: first of all rules, as the web console puts it, and always enabled."""
+        """The line on the node, first of all rules, as the web console puts it.
+
+        It is enabled, as in the guide; but not beside a rule that is on (for another node) and is not wanted.
+        """
         file, wanted = self.policy.host, self.wanted
-        edit = Edit()
-        found = node_line(self.policy, wanted.group, wanted.interface)
+        edit, lines = Edit(), lines_of(self.policy, wanted)
+        open_ = lines.rule is not None and lines.rule.counts
         new = Rule(
-            True, "GROUP", wanted.group, interface=wanted.interface, comment=our_comment(wanted.comment)
-        )
-        if found is not None:
-            old = found.rule
-            put(file, edit, found, new if marked(old.comment) else replace(old, enabled=True))
-        elif self._everywhere():
+            wanted.enabled or not open_, "GROUP", wanted.group, interface=wanted.interface,
+            comment=our_comment(wanted.comment),
+        )  # fmt: skip
+        if lines.node is not None:
+            old = lines.node.rule
+            enabled = wanted.enabled or old.enabled
+            put(file, edit, lines.node, replace(new if marked(old.comment) else old, enabled=enabled))
+        elif lines.everywhere:
             pass
         elif heads := file.headers(Part.RULES):
             first = next((i for i, _ in file.lines(heads[0])), None)
@@ -245,14 +237,8 @@ class _Job:
         else:
             merge(edit, file.add_section(len(file.rows), header(Part.RULES), [str(new)]))
         others = (r for r in self.policy.host_rules if r.rule.type == "GROUP" and marked(r.rule.comment))
-        edit.dropped |= {ruled.index for ruled in others if ruled.rule.action != wanted.group}
+        edit.dropped |= {ruled.index for ruled in others if ruled != lines.node}
         self._take(edit, host=True)
-
-    def _everywhere(self) -> bool:
-        """Whether the datacenter's own rules use the group, for every node."""
-        rules = (r.rule for r in self.policy.cluster_rules if r.counts and r.rule.type == "GROUP")
-        fits = (self.wanted.interface, "")
-        return any(rule.action == self.wanted.group and rule.interface in fits for rule in rules)
 
 
 def _short(network: Network) -> str:
@@ -261,30 +247,3 @@ def _short(network: Network) -> str:
 
 def _opposite(entry: Entry) -> Refused:
     return Refused(f"{entry.place}: {entry.place.text[:60]} says the opposite: change it yourself")
-
-
-def _named_elsewhere(policy: Policy, wanted: Wanted) -> set[str]:
-    """The aliases, in small letters, that something beside our own entries names."""
-    lines = (row for row in policy.cluster.rows if row.kind == "line" and row.part is Part.IPSET)
-    words = {
-        read_entry(row.text)[1]
-        for row in lines
-        if not (row.name == wanted.ipset and marked(comment_of(row.text)))
-    }
-    rules = [*policy.host_rules, *policy.cluster_rules, *(r for g in policy.groups.values() for r in g)]
-    words |= {word for r in rules for word in (r.rule.source, r.rule.dest)}
-    return {target(word).lower() for word in words}
-
-
-def _alive(policy: Policy, wanted: Wanted, names: Mapping[str, bool]) -> None:
-    """Raises Refused where something of ours would be dead: it stands above what it names."""
-    words = {entry.word.lower() for entry in policy.sets.get(wanted.ipset, ())}
-    lost = [name for name in names if name not in words]
-    if lost:
-        raise Refused(f"the IPSet {wanted.ipset} stands above the alias {lost[0]}: move [ALIASES] to the top")
-    rule = our_rule(policy, wanted.group, wanted.ipset, wanted.port)
-    if rule is None or rule.dead:
-        where = f"{rule.place}: {rule.dead}" if rule is not None else f"the group {wanted.group} has no rule"
-        above = rule is not None and wanted.ipset in rule.dead
-        advice = f": move the IPSet {wanted.ipset} above the group {wanted.group}" if above else ""
-        raise Refused(f"{where}{advice}")

@@ -149,7 +149,7 @@ def read_policy(cluster: bytes, host: bytes, host_file: str = HOST_FW) -> Policy
 def network_of(word: str) -> Network | None:
     """The address or network of a text; host bits are allowed. None when it is neither."""
     try:
-        return ipaddress.ip_network(word, strict=False)
+        return None if "%" in word else ipaddress.ip_network(word, strict=False)
     except ValueError:
         return None
 

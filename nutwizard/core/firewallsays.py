@@ -84,6 +84,10 @@ def _clients(before: Policy, after: Policy, wanted: Wanted) -> Iterator[str]:
         if was.lets_in and becomes.lets_in:
             continue
         yield f"{name} ({address}): {was.action} now, then {becomes.action}: {_says(becomes)}"
+    own = [e for e in before.sets.get(wanted.ipset, ()) if marked(e.comment) and not e.nomatch]
+    kept = {entry.word.lower() for entry in after.sets.get(wanted.ipset, ())}
+    if gone := [entry.word for entry in own if entry.word.lower() not in kept]:
+        yield f"no longer among the clients, and kept out then: {few(gone)}"
     if len(everyone) > _MOST:
         left = [asked(after, address, wanted.port, interface).lets_in for _, address in everyone[_MOST:]]
         yield f"of {len(left)} more clients {sum(left)} are let in then"
@@ -115,13 +119,15 @@ def _theirs(policy: Policy, wanted: Wanted) -> Iterator[str]:
             yield f"{head.text[:60]} of an earlier run stays, another node may use it (line {head.number})"
 
 
-def let_in(policy: Policy, server: Server, ups: str, address: str, interface: str) -> LetIn:
-    """What the files say of one client."""
+def let_in(
+    policy: Policy, server: Server, ups: str, address: str, *, interface: str, ours: frozenset[Place]
+) -> LetIn:
+    """What the files say of one client. `ours`: the lines that our own switch changes."""
     found = asked(policy, address, server.port, interface)
     line = _short(found.place) if found.place else ""
     if found.lets_in:
         return LetIn(server, ups, address, line=line or found.why)
-    if found.off:
+    if found.off and ours.issuperset(found.off):
         switched = " and ".join(f"{_short(place)} ({place.text[:40]} ...)" for place in found.off)
         return LetIn(server, ups, address, f"{switched} is switched off", ENABLE)
     closed = f"{line}: {found.why}" if line else f"port {server.port} is closed: {found.why}"

@@ -53,10 +53,8 @@ def other_words(host: Host) -> frozenset[str]:
     They may name an alias of the datacenter. What cannot be read is passed over.
     """
     own = host_file(host)
-    folders = [
-        (f"{PVE}/firewall", r".*\.fw"),
-        *((f"{PVE}/nodes/{node}", r"host\.fw") for node in _nodes(host)),
-    ]
+    guests = [(f"{PVE}/{folder}", r".*\.fw") for folder in ("firewall", "sdn/firewall")]
+    folders = [*guests, *((f"{PVE}/nodes/{node}", r"host\.fw") for node in _names(host, f"{PVE}/nodes"))]
     found: set[str] = set()
     for folder, pattern in folders:
         for name in _names(host, folder):
@@ -64,10 +62,6 @@ def other_words(host: Host) -> frozenset[str]:
             if re.fullmatch(pattern, name) and path not in (CLUSTER_FW, own):
                 found |= _words(host, path)
     return frozenset(found)
-
-
-def _nodes(host: Host) -> list[str]:
-    return _names(host, f"{PVE}/nodes")
 
 
 def _names(host: Host, folder: str) -> list[str]:

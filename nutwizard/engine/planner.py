@@ -146,7 +146,7 @@ def _pointless(
 ) -> list[Problem]:
     """Values of a named file that mean nothing beside the others: ignored, they would be relied on."""
     values = {name: found.value for name, found in decided.items()}
-    found = []
+    found: dict[tuple[str, str], Problem] = {}
     for each in fields_of(step.answers_type(role)):
         if each.spec.only_with is None or each.applies(values):
             continue
@@ -154,9 +154,17 @@ def _pointless(
         for source in sources:
             given = source.get(step.name, each.name)
             if given is not None and given.origin is Origin.NAMED and given.value is not None:
-                text = f"is used only with {other}: {wanted}, and here {other} is {values.get(other)}"
-                found.append(Problem(text, f"{step.name}.{each.name}", given.place))
-    return found
+                is_ = values.get(other)
+                switch = isinstance(is_, bool)  # which has many others behind it: one is told
+                text = f"is used only with {other}: {_word(wanted)}, and here {other} is {_word(is_)}"
+                text += f" ({decided[other].note})" if switch and decided[other].note else ""
+                problem = Problem(text, f"{step.name}.{each.name}", given.place)
+                found.setdefault((source.path, other if switch else each.name), problem)
+    return list(found.values())
+
+
+def _word(value: Any) -> str:
+    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
 
 
 def _missing(step: Step[Any], role: Role, decided: Mapping[str, Proposed]) -> list[Problem]:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from errno import EBUSY
 
-from nutwizard.core.facts import Door
 from nutwizard.core.paths import PVE
 from nutwizard.core.plan import Plan
 from nutwizard.engine import pve
@@ -41,15 +40,15 @@ class Busy(OSError):
 def locks_for(host: Host, plan: Plan) -> tuple[str, ...]:
     """The locks under which these files are written, in the order of taking.
 
-    None on a practice machine, where no lock would ever expire, nor below another root that has no place for
-    them: there nobody else writes these files.
+    None where pmxcfs is not (practice, another machine's files): nobody else writes them there, and no lock
+    would ever expire.
     Raises OSError, also when the cluster's files are not there or cannot be written.
     """
     targets = [change.target for change in plan.files if pve.below(change.target)]
     if not targets:
         return ()
     pve.require(host)
-    if not host.mounted(PVE) and (host.door is not Door.OFFLINE or host.stat(_FOLDER) is None):
+    if not host.mounted(PVE):
         return ()
     nodes = [os.path.dirname(host.real(path)) for path in targets if os.path.basename(path) == "host.fw"]
     names = ["firewall-cluster", *(f"firewall-host-{os.path.basename(node)}" for node in nodes)]

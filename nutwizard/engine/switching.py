@@ -21,6 +21,7 @@ class Switches:
     """The rule that lets the clients in is switched by a small change of its own."""
 
     role: Role
+    _shown: tuple[bool, Session] | None = None
 
     def proposals(self, step: str, given: Mapping[str, Any] | None = None) -> Mapping[str, Proposed]:
         """As `Session.proposals`."""
@@ -44,7 +45,11 @@ class Switches:
             return "", None
         found = self.beside((_STEP,))
         state = _state(found)
-        return state, _answered(found, state == "off").plan() if state else None
+        if not state:
+            return "", None
+        on = state == "off"
+        self._shown = on, _answered(found, on)
+        return state, found.plan()
 
     def switcher(self, on: bool) -> Session:
         """A session that is to switch the rule, and the saved answer with it where there is one.
@@ -60,8 +65,13 @@ class Switches:
         return _answered(found, on)
 
     def switch(self, on: bool, report: Callable[[str], None]) -> Outcome:
-        """Switch the rule and look at the machine again. Raises as `switcher` and `Session.apply`."""
-        outcome = self.switcher(on).apply(report)
+        """Switch the rule, as it was shown last, and look at the machine again.
+
+        Raises as `switcher` and `Session.apply`; Failed where another hand was in the files meanwhile.
+        """
+        shown, self._shown = self._shown, None
+        session = shown[1] if shown is not None and shown[0] == on else self.switcher(on)
+        outcome = session.apply(report)
         self.renew()
         return outcome
 

@@ -21,7 +21,7 @@ def verdict_text(packet: Packet, found: Verdict) -> str:
     lines += [f"  used by    {_placed(found.via)}"] if found.via else []
     lines += [f"  off        {_placed(place)}" for place in found.off]
     if found.off:
-        lines.append("  Switched on, it would let this in: nutwizard firewall enable, or the web console.")
+        lines.append("  Switched on, this would let it in.")
     if found.warnings:
         lines += ["", "Lines that Proxmox VE does not follow:"]
         lines += [f"  {warned.place}: {warned.text}" for warned in found.warnings]

@@ -52,7 +52,7 @@ def works_of(count: int) -> Mapping[str, Callable[[], object]]:
         found = found_here(full, PORT)
         named = [address for client in found.clients for address in client.address] if found else []
         assert len(named) == count
-        return [let_in(full, server, "apc", address, BRIDGE) for address in named]
+        return [let_in(full, server, "apc", address, interface=BRIDGE, ours=frozenset()) for address in named]
 
     return {
         "read": lambda: read_policy(*files, HOST),

@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from nutwizard.core.allowed import BRIDGE, COMMENT, GROUP, IPSET, Allowed, Wanted
-from nutwizard.core.firewalledit import Refused, arrange
+from nutwizard.core.firewalledit import arrange
+from nutwizard.core.firewallfit import Refused
 from nutwizard.core.firewallpolicy import Policy, read_policy
 from nutwizard.core.firewallverdict import Packet, verdict
 from nutwizard.formats.pvelines import FirewallFile, Part, comment_of, header

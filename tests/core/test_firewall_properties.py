@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
 from nutwizard.core.allowed import MARK, Allowed, Wanted
-from nutwizard.core.firewalledit import Refused
-from nutwizard.core.firewallpolicy import network_of
+from nutwizard.core.firewallfit import Refused
+from nutwizard.core.firewallours import lines_of
+from nutwizard.core.firewallpolicy import network_of, read_policy
 from nutwizard.core.firewallverdict import Packet, verdict
 from tests.core.test_firewall_edit import HOST, NOW, edited, lets_in, read
 
@@ -225,10 +226,11 @@ def test_a_client_comes_and_goes(cluster: bytes, host: bytes, wanted: Wanted) ->
 
 @given(clusters(), hosts(), wishes())
 def test_switched_on_and_off(cluster: bytes, host: bytes, wanted: Wanted) -> None:
-    states: Mapping[bool, Files] = {
-        on: tried((cluster, host), dataclasses.replace(wanted, enabled=on)) for on in (False, True)
-    }
-    for on in (False, True):
-        assert edited(states[not on], dataclasses.replace(wanted, enabled=on)) == states[on]
-    assert states[True][1] == states[False][1]
-    assert len(states[False][0]) == len(states[True][0]) + 1
+    off, on = (dataclasses.replace(wanted, enabled=switch) for switch in (False, True))
+    opened = edited(tried((cluster, host), off), on)
+    closed = edited(opened, off)
+    assert lines_of(read_policy(*opened, HOST), on).on
+    assert not lines_of(read_policy(*closed, HOST), off).on
+    assert edited(closed, on) == opened
+    assert closed[1] == opened[1]
+    assert len(closed[0]) == len(opened[0]) + 1
