@@ -146,7 +146,10 @@ class Firewall(Step[Answers]):
         before = view.firewall()
         files = (draft.bytes(paths.CLUSTER_FW) or b"", draft.bytes(paths.HOST_FW) or b"")
         elsewhere = view.facts.firewall_words()
-        after = arrange(*files, _wanted(answers), before.host_file, elsewhere)
+        try:
+            after = arrange(*files, _wanted(answers), before.host_file, elsewhere)
+        except ValueError as error:
+            raise ValueError(f"{error}. By hand: nutwizard firewall manual") from None
         for path, file in ((paths.CLUSTER_FW, after.cluster), (paths.HOST_FW, after.host)):
             draft.replace(path, file.to_bytes())
             if draft.changed(path) and not view.facts.file(path).exists:
