@@ -17,6 +17,7 @@ _TITLES = {
     Group.RUN: "While NUT runs",
     Group.SHUTDOWN: "Shutdown",
     Group.UNITS: "systemd's units",
+    Group.FIREWALL: "Proxmox VE's firewall",
     Group.OWN: "nutwizard's own",
     Group.LOG: "The log",
 }

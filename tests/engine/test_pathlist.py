@@ -386,3 +386,18 @@ def test_the_command_leaves_an_interrupted_change_alone(tmp_path: Path, run: Run
         code, out, err = run(*words)
         assert (code, out) == (Exit.UNFINISHED, "")
         assert err.endswith("nutwizard: transaction 1 was interrupted\nRun: nutwizard recover\n")
+
+
+@pytest.mark.parametrize("mounted", [True, False])
+def test_the_firewalls_files_of_a_node(tmp_path: Path, mounted: bool) -> None:
+    (tmp_path / "etc/pve/nodes/one").mkdir(parents=True)
+    (tmp_path / "etc/pve/nodes/one/host.fw").write_bytes(b"[RULES]\n")
+    if mounted:
+        (tmp_path / "etc/pve/local").symlink_to("nodes/one")
+    found = list_paths(OfflineHost(str(tmp_path)), Role.HOST)
+    rows = {row.path: row for row in found.rows if row.path.startswith("/etc/pve/")}
+    assert set(rows) == ({"/etc/pve/firewall/cluster.fw", "/etc/pve/local/host.fw"} if mounted else set())
+    if mounted:
+        assert rows["/etc/pve/local/host.fw"].there is There.THERE
+        assert rows["/etc/pve/firewall/cluster.fw"].there is There.MISSING
+        assert not rows["/etc/pve/firewall/cluster.fw"].lacking

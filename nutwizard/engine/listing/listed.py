@@ -71,6 +71,8 @@ def list_paths(host: Host, role: Role, unseen: Iterable[str] = ()) -> PathList:
     run_time(look, role, names)
     shutdown(look, role, names)
     unit_rows(look, role, [ups for ups, _ in names.ups if NAME.fullmatch(ups)])
+    if role is Role.HOST and look.exists(f"{paths.PVE}/local"):
+        _firewall(look)
     remarks = list(unseen)
     kept = own_rows(look, remarks)
     log_rows(look)
@@ -102,6 +104,16 @@ def _configuration(look: Look, role: Role, names: Named) -> None:
         kind = PathKind.FOLDER if look.kind(path) is PathKind.FOLDER else PathKind.FILE
         look.add(group, kind, path, f"for TLS: {named_by} names it", Need.NUT_READS)
     look.others(group, paths.NUT, "not one of NUT's usual files: someone else put it here")
+
+
+def _firewall(look: Look) -> None:
+    """The files of the cluster in which the clients are let in."""
+    none = "there are no rules yet"
+    for path, purpose in (
+        (paths.CLUSTER_FW, "aliases, IP sets and security groups, for the whole cluster"),
+        (paths.HOST_FW, "this node's rules"),
+    ):
+        look.add(Group.FIREWALL, PathKind.FILE, path, purpose, absent=none)
 
 
 def _programs(look: Look, role: Role, names: Named) -> None:

@@ -19,6 +19,7 @@ class Group(StrEnum):
     RUN = "run time"
     SHUTDOWN = "shutdown"
     UNITS = "units"
+    FIREWALL = "firewall"
     OWN = "nutwizard"
     LOG = "log"
 
