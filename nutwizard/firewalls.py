@@ -106,7 +106,7 @@ def _policy(host: Host) -> Policy:
         place = host.stat(paths.PVE)
         if place is None or place.kind != "directory":
             raise UsageError(f"{paths.PVE} is not there: {host.label} is no Proxmox VE host.")
-        if host.door is Door.LIVE and host.stat(f"{paths.PVE}/local", follow=False) is None:
+        if host.door is Door.LIVE and host.stat(paths.PVE_LOCAL, follow=False) is None:
             raise UsageError(f"{paths.PVE} is not mounted: pve-cluster is not running.")
         cluster, own = (host.read(path) if host.stat(path) else b"" for path in (paths.CLUSTER_FW, node))
     except PermissionError as error:

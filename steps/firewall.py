@@ -21,7 +21,7 @@ from nutwizard.core.answers import Origin, Proposed
 from nutwizard.core.clients import one_spelling
 from nutwizard.core.draft import CLUSTER_OWNER, Draft
 from nutwizard.core.errors import Problem
-from nutwizard.core.facts import Role
+from nutwizard.core.facts import UNREADABLE, Role
 from nutwizard.core.fields import Choice, FieldKind, setting
 from nutwizard.core.links import LetIn, Link, LinkId, Server
 from nutwizard.core.server import listen_lines, local_address
@@ -38,8 +38,6 @@ _LEVELS = tuple(
     )
     for level in LOG_LEVELS
 )
-#: What a file of Proxmox VE stands in when the cluster's file system cannot be read.
-UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +202,7 @@ class Firewall(Step[Answers]):
                 self.name,
                 awaited=True,
             )
-            for name, address in to_let_in(view)
+            for name, address in to_let_in(view, found)
         )
 
 

@@ -8,8 +8,7 @@ from nutwizard.core import checks, paths
 from nutwizard.core.allowed import Allowed, Wanted
 from nutwizard.core.clients import guest_name, one_spelling, others_logged_in, read_list
 from nutwizard.core.fields import Choice
-from nutwizard.core.server import listen_lines
-from nutwizard.core.site import NUT_PORT, Client
+from nutwizard.core.site import Client
 from nutwizard.core.step import View
 from nutwizard.core.upsmon import monitors
 
@@ -90,13 +89,8 @@ def bridge_of(view: View) -> str:
     return next(iter([*listens, *(address.interface for address in bridges)]), "")
 
 
-def to_let_in(view: View) -> Iterator[tuple[str, str]]:
-    """Name and address of everyone who is to come in: the clients, and those that the rules name."""
-    from nutwizard.core.firewallours import found_here
-
-    lines = listen_lines(view.nut(paths.UPSD_CONF))
-    port = lines[0][1] if lines else NUT_PORT
-    found = found_here(view.firewall(), port)
+def to_let_in(view: View, found: Wanted | None) -> Iterator[tuple[str, str]]:
+    """Name and address of everyone who is to come in: the clients, and those that the rules found name."""
     listed = read_list(view.facts.file(paths.CLIENTS_LIST).data)
     seen: set[str] = set()
     ruled = [(c.name, a) for c in (found.clients if found else ()) if not c.nomatch for a in c.address]

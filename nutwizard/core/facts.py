@@ -85,6 +85,10 @@ class Owner:
         return f"{self.user}:{self.group} {self.mode:04o}"
 
 
+#: `kind` of a firewall file of the cluster that cannot be read; NUT can be set up all the same.
+UNREADABLE = "unreadable"
+
+
 @dataclass(frozen=True)
 class FileFact:
     """One managed file as found.

@@ -71,7 +71,7 @@ class _Job:
                 network = network_of(address)
                 assert network is not None
                 known = self.policy.aliases.get(name.lower())
-                text = f"{name} {_short(network)} # {our_comment(client.comment or CLIENT_COMMENT)}"
+                text = f"{name} {shown(network)} # {our_comment(client.comment or CLIENT_COMMENT)}"
                 if known is not None:
                     self._known_alias(edit, known, network, text)
                 if self._serves(name, network, bool(client.nomatch)):
@@ -97,8 +97,8 @@ class _Job:
     def _known_alias(self, edit: Edit, known: Alias, network: Network, text: str) -> None:
         if known.network != network and not marked(known.comment):
             raise Refused(
-                f"{known.place}: the alias {known.name} is {shown(known)} there, and nutwizard has not made"
-                " it: give the client another name, or change the alias yourself"
+                f"{known.place}: the alias {known.name} is {shown(known.network)} there, and nutwizard"
+                " has not made it: give the client another name, or change the alias yourself"
             )
         if (known.network != network or marked(known.comment)) and text != known.place.text:
             _, _, rest = text.partition(" ")
@@ -239,10 +239,6 @@ class _Job:
         others = (r for r in self.policy.host_rules if r.rule.type == "GROUP" and marked(r.rule.comment))
         edit.dropped |= {ruled.index for ruled in others if ruled != lines.node}
         self._take(edit, host=True)
-
-
-def _short(network: Network) -> str:
-    return str(network.network_address if network.prefixlen == network.max_prefixlen else network)
 
 
 def _opposite(entry: Entry) -> Refused:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from nutwizard.core import checks
 from nutwizard.core.allowed import BRIDGE, COMMENT, GROUP, MARK, Allowed, Wanted
-from nutwizard.core.firewallpolicy import Alias, Entry, Place, Policy, Ruled
+from nutwizard.core.firewallpolicy import Entry, Network, Place, Policy, Ruled
 from nutwizard.core.firewallverdict import has_port
 from nutwizard.formats.pverules import Rule
 from nutwizard.formats.pvewords import LOG_LEVELS
@@ -152,7 +152,7 @@ def _clients(policy: Policy, entries: list[Entry]) -> list[Allowed]:
         comment = _commented(plain_comment(alias.comment))
         base, number = _numbered(alias.name)
         first = found.get((base, entry.nomatch))
-        one = Allowed(alias.name, (shown(alias),), entry.nomatch, comment)
+        one = Allowed(alias.name, (shown(alias.network),), entry.nomatch, comment)
         further = first is not None and number == len(first.address) + 1 and first.comment == one.comment
         if first is not None and further and marked(alias.comment):
             found[base, entry.nomatch] = replace(first, address=(*first.address, *one.address))
@@ -161,9 +161,8 @@ def _clients(policy: Policy, entries: list[Entry]) -> list[Allowed]:
     return sorted(found.values(), key=lambda client: client.name.lower())
 
 
-def shown(alias: Alias) -> str:
-    """An alias's address as Proxmox VE writes it: without /32 and /128."""
-    network = alias.network
+def shown(network: Network) -> str:
+    """An address or network as Proxmox VE writes it: without /32 and /128."""
     return str(network.network_address if network.prefixlen == network.max_prefixlen else network)
 
 

@@ -17,6 +17,8 @@ DRIVER_FOLDERS = ("/lib/nut", "/usr/lib/nut")
 
 #: The cluster's file system (pmxcfs): its firewall, and this node's, which lies in /etc/pve/nodes/NODE.
 PVE = "/etc/pve"
+#: A link to the folder of this node, which pmxcfs itself makes: it is there exactly when that is mounted.
+PVE_LOCAL = f"{PVE}/local"
 CLUSTER_FW = f"{PVE}/firewall/cluster.fw"
 HOST_FW = f"{PVE}/local/host.fw"
 

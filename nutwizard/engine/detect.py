@@ -10,6 +10,7 @@ from typing import Protocol
 from nutwizard.core import paths
 from nutwizard.core.errors import NeedsRoot, UsageError
 from nutwizard.core.facts import (
+    UNREADABLE,
     Address,
     Daemon,
     Door,
@@ -43,8 +44,6 @@ _PACKAGES = ("nut-client", "nut-server", "nut", "pve-manager")
 LARGEST_CONFIG, MOST_LINES = 64 << 10, 2000
 #: The firewall of a whole cluster may be as large as pmxcfs allows.
 _LARGEST_FIREWALL, _MOST_RULES = 1 << 20, 60_000
-#: What stands in for a file of the cluster that cannot be read; NUT can be set up all the same.
-UNREADABLE = "unreadable"
 _NO_DRIVERS = ("upsd", "upsmon", "cgi-bin")
 #: What systemctl is asked about each unit.
 _PROPERTIES = "Id,Names,LoadState,ActiveState,UnitFileState,ActiveEnterTimestamp"

@@ -6,17 +6,14 @@ import os
 import re
 
 from nutwizard.core.facts import Door
-from nutwizard.core.paths import CLUSTER_FW, HOST_FW, PVE
+from nutwizard.core.paths import CLUSTER_FW, HOST_FW, PVE, PVE_LOCAL
 from nutwizard.engine.host import Host
-
-#: A link that is there exactly when the cluster's file system is mounted.
-_MOUNTED = f"{PVE}/local"
 
 
 def read_firewall(host: Host) -> str:
     """ "on", "off" or "off: WHY", at the level of the datacenter; "" where it cannot be told."""
     try:
-        if host.stat(_MOUNTED, follow=False) is None:
+        if host.stat(PVE_LOCAL, follow=False) is None:
             return ""
         if host.stat(CLUSTER_FW) is None:
             return "off: there is no cluster.fw"
@@ -35,7 +32,7 @@ def host_file(host: Host) -> str:
     the host's name, or the only one there is.
     """
     found = host.real(HOST_FW)
-    if host.door is not Door.OFFLINE or host.stat(_MOUNTED) is not None:
+    if host.door is not Door.OFFLINE or host.stat(PVE_LOCAL) is not None:
         return found
     nodes = host.names(f"{PVE}/nodes")
     try:

@@ -13,14 +13,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from nutwizard.core.facts import Door, Owner
-from nutwizard.core.paths import CLUSTER_FW, PVE
+from nutwizard.core.paths import CLUSTER_FW, PVE, PVE_LOCAL
 from nutwizard.core.plan import Plan
 from nutwizard.engine.host import Host
 
 #: A fresh installation has no such folder; Proxmox VE makes it when it first writes into it.
 FIREWALL = os.path.dirname(CLUSTER_FW)
-#: A link to the folder of this node, which pmxcfs itself makes: it is there exactly when that is mounted.
-_MOUNTED = f"{PVE}/local"
 #: Where pmxcfs keeps the files: an SQLite database, whose newest part is its write-ahead log.
 DATABASE = "/var/lib/pve-cluster"
 #: Stands for whatever owner the file system gives: no plan decides it, so it never differs.
@@ -43,7 +41,7 @@ def owner(path: str, found: Owner) -> Owner:
 
 def mounted(host: Host) -> bool:
     """Whether the cluster's files are there; otherwise a write ends on the root disk. Raises OSError."""
-    link = host.stat(_MOUNTED, follow=False)
+    link = host.stat(PVE_LOCAL, follow=False)
     there = link is not None and link.kind == "symlink"
     return there and (host.door is not Door.LIVE or host.mounted(PVE))
 

@@ -24,6 +24,10 @@ class Telling:
     def _view(self, step: str = "") -> View:
         raise NotImplementedError
 
+    def has_by_hand(self, step: str) -> bool:
+        """Whether `by_hand` has something to tell."""
+        return type(self._guide[step]).by_hand is not Step.by_hand
+
     def by_hand(self, step: str) -> str:
         """What leads to the same without nutwizard, with the values so far (Markdown), or ""."""
         values = {name: found.value for name, found in self.proposals(step).items()}

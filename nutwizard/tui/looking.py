@@ -27,7 +27,7 @@ class Look:
     changes: tuple[FileChange, ...]
     acts: tuple[Line, ...]
     previews: Mapping[str, FileChange] = field(default_factory=dict)
-    by_hand: str = ""
+    by_hand: bool = False
 
     def wrong(self, step: str) -> dict[str, str]:
         """What is wrong with which field of the step."""
@@ -54,7 +54,7 @@ def look(session: WizardSession, step: str, given: Mapping[str, Any] | None = No
         changes,
         () if problems else tuple(acts_of(session, step)),
         session.preview(step, given),
-        session.by_hand(step),
+        session.has_by_hand(step),
     )
 
 

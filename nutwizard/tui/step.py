@@ -100,7 +100,7 @@ class StepScreen(Frame):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The key of a list is one only where there is a list, that of the way by hand where there is one."""
         if action == "by_hand":
-            return bool(self.look.by_hand)
+            return self.look.by_hand
         return isinstance(self.focused, Entry) and self.focused.has_list if action == "list" else True
 
     def on_mount(self) -> None:
@@ -217,11 +217,13 @@ class StepScreen(Frame):
             text = [Line("What would change is told once the answers fit together:"), *wrong]
         self.app.push_screen(Reader(f"{self._left}: what would change", text, practice=self._practice))
 
-    def action_by_hand(self) -> None:
+    @work
+    async def action_by_hand(self) -> None:
         """The same without nutwizard, with these values."""
         from nutwizard.tui.reader import Reader
 
-        lines = [Line("To copy whole lines: nutwizard firewall manual"), Line(), *markdown(self.look.by_hand)]
+        text = await self.ask(lambda session: session.by_hand(self.place))
+        lines = [Line("To copy whole lines: nutwizard firewall manual"), Line(), *markdown(text)]
         self.app.push_screen(Reader(f"{self._left}: by hand", lines, practice=self._practice))
 
     def action_help(self) -> None:

@@ -13,14 +13,14 @@ import pytest
 from nutwizard import as_json
 from nutwizard.core import paths
 from nutwizard.core.errors import Exit, Failed, NeedsRoot
-from nutwizard.core.facts import Facts, Kind
+from nutwizard.core.facts import UNREADABLE, Facts, Kind
 from nutwizard.core.links import Finding, LinkId, State
 from nutwizard.core.plan import FileChange
 from nutwizard.core.secret import Secret
 from nutwizard.engine import applying
 from nutwizard.engine.apart import apply_apart
 from nutwizard.engine.applying import apply_parts
-from nutwizard.engine.detect import UNREADABLE, file_fact
+from nutwizard.engine.detect import file_fact
 from nutwizard.engine.host import Stat
 from nutwizard.engine.machine import OfflineHost
 from nutwizard.engine.outcome import Outcome

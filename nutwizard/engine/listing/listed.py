@@ -71,7 +71,7 @@ def list_paths(host: Host, role: Role, unseen: Iterable[str] = ()) -> PathList:
     run_time(look, role, names)
     shutdown(look, role, names)
     unit_rows(look, role, [ups for ups, _ in names.ups if NAME.fullmatch(ups)])
-    if role is Role.HOST and look.exists(f"{paths.PVE}/local"):
+    if role is Role.HOST and look.exists(paths.PVE_LOCAL):
         _firewall(look)
     remarks = list(unseen)
     kept = own_rows(look, remarks)
