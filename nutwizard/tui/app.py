@@ -25,7 +25,7 @@ from nutwizard.engine.outcome import Outcome
 from nutwizard.tui.choose import Ask
 from nutwizard.tui.desk import Desk
 from nutwizard.tui.drawing import THEME, Plainer
-from nutwizard.tui.frame import LEAST_COLUMNS, LEAST_ROWS, Frame
+from nutwizard.tui.frame import LEAST_COLUMNS, LEAST_ROWS, SLOW, SOON, Frame
 from nutwizard.tui.onebyone import OneByOne
 from nutwizard.tui.reader import Reader, Topics
 from nutwizard.tui.widgets import with_keys
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from nutwizard.tui.writing import Run
 
 OVERVIEW, REVIEW, CHECK, FINISH = "overview", "review", "check", "finish"
-#: Seconds until a person is told what a screen waits for.
-SOON = 0.3
-SLOW = "Asking this machine and the NUT server; Ctrl+Q leaves."
 _LEFT = "Nothing was written. Your answers are kept."
 #: Keys that always work: in a terminal that is too small, and while a screen is on its way.
 _ALWAYS = ("ctrl+q", "ctrl+c")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 from textual.app import ComposeResult
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 #: The smallest terminal that the screens are made for, and the width from which panes stand side by side.
 LEAST_COLUMNS, LEAST_ROWS, WIDE = 60, 20, 110
+#: Seconds until a person is told what a screen waits for.
+SOON = 0.3
+SLOW = "Asking this machine and the NUT server; Ctrl+Q leaves."
 TOO_SMALL = (
     f"This terminal is too small: nutwizard needs {LEAST_COLUMNS} columns and {LEAST_ROWS} rows.\n"
     "Make it larger, or leave with Ctrl+Q; your answers are kept. --plain works at any size."
@@ -87,6 +91,16 @@ class Frame(Screen[None]):
         notice = self.query_one("#notice", Static)
         notice.update(plain(text))
         notice.display = bool(text)
+
+    @contextmanager
+    def patiently(self) -> Iterator[None]:
+        """Around what is asked of the session: say what is waited for when it takes long."""
+        slow = self.set_timer(SOON, lambda: self.notify_here(SLOW))
+        try:
+            yield
+        finally:
+            slow.stop()
+            self.quiet(SLOW)
 
     def action_page(self, way: int) -> None:
         """Scroll the text of this screen by a page."""

@@ -142,7 +142,8 @@ class Overview(Frame):
     @work
     async def action_take_all(self) -> None:
         """Take every suggestion and go to the review; where one is missing, to its step."""
-        problems = await self.ask(_problems)
+        with self.patiently():
+            problems = await self.ask(_problems)
         problems += [(unread, "something in it cannot be read") for unread in self.wizard.unread]
         step, text = problems[0] if problems else ("", "")
         notice = f"One answer is yours to give: {text}" if problems else ""

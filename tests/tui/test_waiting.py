@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,31 +11,59 @@ import pytest
 from nutwizard.core.errors import Exit
 from nutwizard.engine.practice import PracticeHost
 from nutwizard.engine.session import Session
-from tests.tui.screens import Person, open_session, shown
+from tests.tui.screens import LIMIT, Person, open_session, shown
 
-SLOW = 0.6
 TOLD = "Asking this machine and the NUT server; Ctrl+Q leaves."
 
 
-def slow(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """From now on this method of the session takes `SLOW` s longer."""
-    real = getattr(Session, name)
+class Held:
+    """From now on this method of the session waits until it is let go (or, where nobody does, `LIMIT` s)."""
 
-    def late(self: Session, *given: Any, **named: Any) -> Any:
-        time.sleep(SLOW)
-        return real(self, *given, **named)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        self.begun, self._free = threading.Event(), threading.Event()
+        real = getattr(Session, name)
 
-    monkeypatch.setattr(Session, name, late)
+        def late(session: Session, *given: Any, **named: Any) -> Any:
+            self.begun.set()
+            self._free.wait(LIMIT)
+            self._free.set()
+            return real(session, *given, **named)
+
+        monkeypatch.setattr(Session, name, late)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the session works at this moment."""
+        return self.begun.is_set() and not self._free.is_set()
+
+    def go(self) -> None:
+        self._free.set()
 
 
-async def beats(person: Person, key: str) -> int:
-    """How often a timer fires in the `SLOW` s after a key."""
-    fired: list[float] = []
-    timer = person.app.set_interval(0.02, lambda: fired.append(time.monotonic()))
+Hold = Callable[[str], Held]
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hold]:
+    """Makes methods wait; lets all of them go in the end."""
+    made: list[Held] = []
+
+    def hold(name: str) -> Held:
+        made.append(Held(monkeypatch, name))
+        return made[-1]
+
+    yield hold
+    for each in made:
+        each.go()
+
+
+async def beats(person: Person, key: str, session: Held) -> None:
+    """A timer goes on firing while the session works on what a key asked for."""
+    fired: list[bool] = []
+    timer = person.app.set_interval(0.02, lambda: fired.append(session.holds))
     person.app.post_message(person.key(key))
-    await asyncio.sleep(SLOW)
+    await person.until(lambda: fired.count(True) >= 6 or None, "a timer that fires meanwhile")
     timer.stop()
-    return len(fired)
 
 
 @pytest.mark.parametrize(
@@ -53,27 +81,24 @@ async def beats(person: Person, key: str) -> int:
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else value,
 )
 async def test_the_screens_go_on_while_the_session_works(
-    session: Session, monkeypatch: pytest.MonkeyPatch, begin: tuple[str, ...], name: str, key: str
+    session: Session, held: Hold, begin: tuple[str, ...], name: str, key: str
 ) -> None:
-    """At least every 0.1 s, whatever the session is asked for."""
+    """Whatever the session is asked for."""
     async with shown(session) as person:
         await person.press(*begin)
-        slow(monkeypatch, name)
-        assert await beats(person, key) >= SLOW / 0.1
-        monkeypatch.undo()
+        work = held(name)
+        await beats(person, key, work)
+        work.go()
 
 
-async def test_typing_goes_on_while_the_session_works(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_typing_goes_on_while_the_session_works(session: Session, held: Hold) -> None:
     async with shown(session) as person:
         await person.press("2")
-        slow(monkeypatch, "answer")
-        began = time.monotonic()
+        work = held("answer")
         person.send("rack")
         await person.until(lambda: person.fields["UPS name"].startswith("rack") or None, "the letters")
-        assert time.monotonic() - began < SLOW
-        monkeypatch.undo()
+        await person.until(lambda: work.holds or None, "the session at work")
+        work.go()
         await person.until(lambda: "+ [rack]" in person.pane("#diff"), "the diff")
 
 
@@ -83,37 +108,38 @@ async def test_typing_goes_on_while_the_session_works(
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else value,
 )
 async def test_what_is_waited_for_is_told_and_gone_afterwards(
-    session: Session, monkeypatch: pytest.MonkeyPatch, begin: tuple[str, ...], name: str, key: str
+    session: Session, held: Hold, begin: tuple[str, ...], name: str, key: str
 ) -> None:
     async with shown(session) as person:
         await person.press(*begin)
         before = person.place
-        slow(monkeypatch, name)
+        work = held(name)
         person.app.post_message(person.key(key))
         await person.until(lambda: person.notice == TOLD, "what it waits for")
         assert person.place == before
+        work.go()
         await person.until(lambda: person.place != before, "the next screen")
         assert TOLD not in person.text
-        monkeypatch.undo()
 
 
-async def test_a_slow_session_can_be_left(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_session_can_be_left(session: Session, held: Hold) -> None:
     async with shown(session) as person:
         await person.press("2")
-        slow(monkeypatch, "answer")
+        work = held("answer")
         person.app.post_message(person.key("ctrl+n"))
         await person.until(lambda: person.notice == TOLD, "what it waits for")
         person.app.post_message(person.key("ctrl+q"))
         ended = await person.over()
+        assert work.holds
+        work.go()
     assert ended.code is Exit.INTERRUPTED
 
 
-async def test_a_check_shows_itself_before_anything_is_proven(
-    alone_host: PracticeHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_check_shows_itself_before_anything_is_proven(alone_host: PracticeHost, held: Hold) -> None:
     async with shown(open_session(alone_host)) as person:
-        slow(monkeypatch, "prove")
+        work = held("prove")
         person.app.post_message(person.key("c"))
         await person.until(lambda: person.title.endswith("0 of 6 asked"), "the check")
         assert all(row.startswith("...") for row in person.options)
+        work.go()
         await person.until(lambda: person.title.endswith("6 proven"), "the proofs")
