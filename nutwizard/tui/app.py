@@ -194,7 +194,9 @@ class WizardApp(App[Ended]):
 
     def _tell_slow(self, here: object) -> None:
         """Say at the screen that is being left what is waited for."""
-        if self.screen is here and isinstance(here, Frame) and not self._arriving:
+        # The timer may fire while the app is being left: then there is no screen any more.
+        stands = self.screen_stack[-1:] == [here]
+        if stands and isinstance(here, Frame) and not self._arriving:
             here.notify_here(SLOW)
 
     def onward(self, place: str, gate: Callable[[], Awaitable[bool]]) -> None:
