@@ -16,6 +16,9 @@ from nutwizard.core.site import Client
 if TYPE_CHECKING:
     from nutwizard.core.firewallpolicy import Place
     from nutwizard.core.firewallverdict import Packet, Verdict
+    from nutwizard.core.rules.rule import Trouble
+    from nutwizard.engine.doctor import Examination
+    from nutwizard.engine.lastproof import LastProof
     from nutwizard.engine.listing.listed import PathList
     from nutwizard.engine.listing.rows import PathRow
     from nutwizard.engine.logs import Log
@@ -48,14 +51,54 @@ def outcome(found: Plan, done: Outcome, *, practice: bool, clients: Sequence[Cli
     )
 
 
-def findings(role: Role, found: Iterable[Finding], *, practice: bool, log: Log | None = None) -> str:
-    """`role`, `links`, `log`; a link has id, subject, status, evidence, cause, fix, step, values."""
-    links = [_finding(each) for each in found]
-    broken = [link for link in links if link["status"] == State.BROKEN]
-    found_in_log = None if log is None else _log(log)
+def examination(role: Role, found: Examination, *, practice: bool) -> str:
+    """`role`, `practice`, `broken`, `links`, `findings`, `unseen`, `log`.
+
+    A link has id, subject, status, evidence, cause, fix, step, values; a finding id, severity, link, file,
+    line, message, cause, fix, step.
+    """
+    links = [_finding(each) for each in found.findings]
     return _text(
-        {"role": role.value, "practice": practice, "broken": len(broken), "links": links, "log": found_in_log}
+        {
+            "role": role.value,
+            "practice": practice,
+            "broken": sum(link["status"] == State.BROKEN for link in links),
+            "links": links,
+            "findings": [_trouble(each) for each in found.troubles],
+            "unseen": list(found.unseen),
+            "log": None if found.log is None else _log(found.log),
+        }
     )
+
+
+def status(proof: LastProof | None, why: str, *, practice: bool) -> str:
+    """`protected`, `why`, `at`, `since`, `counts`, `broken`, `practice`; times in seconds since the epoch."""
+    good = proof is not None and bool(proof.since) and not why
+    return _text(
+        {
+            "protected": good,
+            "why": why or (None if proof is not None else "nothing was checked yet"),
+            "at": proof.at if proof is not None else None,
+            "since": (proof.since or None) if proof is not None else None,
+            "counts": proof.counts if proof is not None else {},
+            "broken": list(proof.broken) if proof is not None else [],
+            "practice": practice,
+        }
+    )
+
+
+def _trouble(found: Trouble) -> dict[str, Any]:
+    return {
+        "id": found.rule.id,
+        "severity": found.severity.value,
+        "link": found.rule.link.value,
+        "file": found.spot.file or None,
+        "line": found.spot.line or None,
+        "message": found.spot.message,
+        "cause": found.rule.cause,
+        "fix": found.fix or None,
+        "step": found.rule.step or None,
+    }
 
 
 def verdict(packet: Packet, found: Verdict, *, practice: bool) -> str:

@@ -25,6 +25,8 @@ EPILOG = """exit codes:
   4  check: something is broken             130  interrupted
 """
 GUIDED = ""
+#: The commands that are not in `commands`, by the module that has them.
+_MODULES = {"check": "checking", "status": "checking", "test-event": "sending", "report": "reporting"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,28 +59,42 @@ def _commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     step.add_argument(
         "name",
         metavar="NAME",
-        help="mode, driver, listen, client_user, clients, monitor, actions, timing, firewall, services",
+        help="mode, driver, listen, client_user, clients, monitor, actions, timing, firewall, outside,"
+        " services",
     )
     plan = _command(commands, "plan", "the diff of a replay; nothing is written")
     plan.add_argument("answers", metavar="ANSWERS", help="answers file (YAML)")
     apply = _command(commands, "apply", "the replay of an answers file; never asks")
     apply.add_argument("answers", metavar="ANSWERS", help="answers file (YAML)")
     apply.add_argument("--ask", metavar="STEP,...", help="ask these steps, replay the rest")
-    check = _command(
-        commands, "check", "is the connection there? driver data, listeners, users; on a client: log in"
-    )
+    check = _command(commands, "check", "prove the chain from UPS to shutdown, and find what breaks it")
     check.add_argument(
         "--watch", metavar="SECONDS", nargs="?", type=_seconds, const=2.0, help="look again and again"
     )
     check.add_argument(
         "--for", metavar="SECONDS", dest="watch_for", type=_seconds, help="with --watch: end after this long"
     )
+    _about_proof(commands, check)
     _firewall(commands)
-    for replay in (step, plan, apply):
+    for replay in (step, plan, apply, check):
         replay.add_argument(
             "--password-stdin", action="store_true", help="read the password of the VMs' NUT user from stdin"
         )
     _afterwards(commands)
+
+
+def _about_proof(commands: argparse._SubParsersAction[_Parser], check: argparse.ArgumentParser) -> None:
+    """What else a check can do, and what comes of it."""
+    check.add_argument("--fix", action="store_true", help="plan what mends what is broken, show it, ask")
+    check.add_argument("--yes", action="store_true", help="with --fix: do not ask")
+    check.add_argument("--quiet", action="store_true", help="say nothing when there is nothing to say (cron)")
+    check.add_argument("--html", metavar="FILE", help="also write the proof as a page to keep")
+    _command(commands, "status", "one line: protected or not, and since when that is proven")
+    event = _command(commands, "test-event", "send one event through upssched and the script, as user nut")
+    event.add_argument("event", metavar="EVENT", help="ONBATT, ONLINE, LOWBATT, ...")
+    event.add_argument("--yes", action="store_true", help="also run a script that may shut down by its text")
+    report = _command(commands, "report", "what another person needs to help, in one file, without passwords")
+    report.add_argument("--output", metavar="FILE", help="where to write it; - for the terminal")
 
 
 def _afterwards(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -142,7 +158,7 @@ def _options(to: argparse.ArgumentParser, *, after: bool) -> None:
         ("--plain", "prompts one after the other instead of screens; over a pipe line by line"),
         ("--mouse", "the screens take the mouse; without it the terminal selects text as ever"),
         ("--practice", "a practice machine: nothing outside its folder is touched, nothing is protected"),
-        ("--json", "plan, apply, check, history, paths, firewall: results as JSON"),
+        ("--json", "plan, apply, check, status, history, paths, firewall: results as JSON"),
         ("--on-battery", "whatever writes: also during an outage of the mains"),
     ):
         to.add_argument(name, action="store_true", default=absent if after else False, help=text)
@@ -210,10 +226,13 @@ def _dispatch(command: str) -> Callable[[argparse.Namespace], Exit]:
         from nutwizard import firewalls
 
         return firewalls.run
-    from nutwizard import commands, opening
+    from importlib import import_module
 
+    from nutwizard import opening
+
+    module = import_module(f"nutwizard.{_MODULES.get(command, 'commands')}")
     opening.loaded()
-    found: Callable[[argparse.Namespace], Exit] = getattr(commands, command)
+    found: Callable[[argparse.Namespace], Exit] = getattr(module, command.replace("-", "_"))
     return found
 
 

@@ -1,4 +1,4 @@
-"""The commands that never ask: plan, apply, check, undo, history, paths, forget, recover."""
+"""The commands that never ask: plan, apply, undo, history, paths, forget, recover."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from nutwizard import opening
-from nutwizard.core.errors import AnswersError, Exit, NeedsRoot, Problem, UsageError
+from nutwizard.core.errors import AnswersError, Exit, NeedsRoot, Problem
 from nutwizard.core.facts import PRACTICE, Door
-from nutwizard.core.links import State
 from nutwizard.core.plan import NOTHING
 from nutwizard.engine import aftermath
 from nutwizard.engine.store import Store
@@ -61,40 +60,6 @@ def apply(args: argparse.Namespace) -> Exit:
     report(args, session, found, outcome)
     aftermath.told(host)
     return outcome.code
-
-
-def check(args: argparse.Namespace) -> Exit:
-    """Prove the connection, link by link."""
-    if args.watch_for is not None and args.watch is None:
-        raise UsageError("--for says how long --watch goes on: it needs --watch")
-    host, sources = opening.open_host(args)
-    opening.read_only(host)
-    role = opening.proposed_role(args, host, sources)
-    if role is None:
-        raise UsageError(
-            "It is not clear whether this machine serves a UPS or follows a server.",
-            "Say it: nutwizard check --role host, or --role client",
-        )
-    session = opening.open_session(host, sources, role, asked=False)
-    if args.watch is not None:
-        from nutwizard import watching
-
-        return watching.watch(session, args)
-    from nutwizard.engine.logs import read_log
-
-    log = read_log(host, role)  # first: proving leaves lines of its own
-    findings = session.prove()
-    if args.json:
-        from nutwizard import as_json
-
-        show_text(as_json.findings(role, findings, practice=host.door is Door.PRACTICE, log=log))
-    else:
-        from nutwizard.wording.logs import log_text
-        from nutwizard.wording.show import findings_text
-
-        show_text(findings_text(findings))
-        show_text(f"\n{log_text(log)}")
-    return Exit.BROKEN if any(found.state is State.BROKEN for found in findings) else Exit.DONE
 
 
 def undo(args: argparse.Namespace) -> Exit:

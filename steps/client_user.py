@@ -13,7 +13,7 @@ from nutwizard.core.draft import Draft
 from nutwizard.core.errors import Problem
 from nutwizard.core.facts import Role
 from nutwizard.core.fields import FieldKind, setting
-from nutwizard.core.links import Link, LinkId, Rights
+from nutwizard.core.links import Link, LinkId, State, Told
 from nutwizard.core.secret import Secret
 from nutwizard.core.server import (
     PRIMARY,
@@ -103,14 +103,18 @@ class ClientUser(Step[Answers]):
         users = view.sections(paths.UPSD_USERS, users=True)
         names = [user for user in users.names() if upsmon_right(users, user) in SECONDARY]
         if not names:
-            missing = Rights(
-                "", "no user of upsd.users has the right upsmon secondary (slave): no VM can log in"
-            )
+            lacks = "no user of upsd.users has the right upsmon secondary (slave): no VM can log in"
+            missing = Told(State.BROKEN, lacks)
             return (Link(LinkId.LOGIN, "a user for the VMs", missing, self.name),)
         return tuple(
-            Link(LinkId.LOGIN, f"user {name} for the VMs", Rights(name, _wrong(users, name, view)), self.name)
+            Link(LinkId.LOGIN, f"user {name} for the VMs", _right(_wrong(users, name, view)), self.name)
             for name in names
         )
+
+
+def _right(wrong: str) -> Told:
+    """What upsd.users says of a user: what is `wrong`, or that all is there."""
+    return Told(State.BROKEN, wrong) if wrong else Told(evidence="password and right are in upsd.users")
 
 
 def _tell_locked_out(draft: Draft, view: View, user: str) -> None:

@@ -62,7 +62,7 @@ class Driver(Step[Answers]):
     after = ("mode",)
 
     def paths(self, role: Role) -> tuple[str, ...]:
-        return (paths.UPS_CONF, paths.UPSD_CONF)
+        return (paths.NUT_CONF, paths.UPS_CONF, paths.UPSD_CONF)
 
     def answers_type(self, role: Role) -> type[Answers]:
         return Answers
@@ -119,6 +119,7 @@ class Driver(Step[Answers]):
         return replace(view.site, ups=answers.ups, renamed=old or "")
 
     def edit(self, draft: Draft, view: View, answers: Answers) -> None:
+        _serve(draft)
         document = draft.sections(paths.UPS_CONF)
         old = _renamed(document, answers)
         if old is not None:
@@ -250,6 +251,16 @@ def _ended(facts: Facts, document: SectionFile, name: str) -> str:
     driver = document.get(name, "driver") or ""
     found = refused(facts, driver, document.values(name)) if untried(facts, name) else ()
     return f"{driver} has no {' and no '.join(found)} and ends at it" if found else ""
+
+
+def _serve(draft: Draft) -> None:
+    """With MODE=none a UPS in ups.conf makes every plain reboot cut the power (measured)."""
+    document = draft.shell(paths.NUT_CONF)
+    if document.get("MODE") in (None, "none"):
+        document.set("MODE", "netserver")
+        why = "with MODE=none and a UPS in ups.conf a plain reboot would cut the power"
+        draft.explain(paths.NUT_CONF, why)
+        draft.readable_by_nut(paths.NUT_CONF)
 
 
 def _renamed(found: SectionFile, answers: Answers) -> str | None:

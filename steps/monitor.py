@@ -12,7 +12,7 @@ from nutwizard.core.draft import Draft
 from nutwizard.core.errors import Problem
 from nutwizard.core.facts import Role
 from nutwizard.core.fields import Choice, FieldKind, setting
-from nutwizard.core.links import Link, LinkId, Rights
+from nutwizard.core.links import Link, LinkId, State, Told
 from nutwizard.core.monitorlinks import monitor_links
 from nutwizard.core.secret import Secret
 from nutwizard.core.server import (
@@ -148,9 +148,8 @@ class MonitorStep(Step[Answers]):
     def links(self, view: View) -> tuple[Link, ...]:
         found = monitors(view.nut(paths.UPSMON_CONF))
         if not found:
-            missing = Rights(
-                "", f"{paths.UPSMON_CONF} has no MONITOR line that NUT can use: upsmon ends at start"
-            )
+            lacks = f"{paths.UPSMON_CONF} has no MONITOR line that NUT can use: upsmon ends at start"
+            missing = Told(State.BROKEN, lacks)
             return (Link(LinkId.UPSMON, "this machine's upsmon", missing, self.name),)
         return tuple(link for monitor in found for link in monitor_links(monitor, view))
 

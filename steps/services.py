@@ -36,7 +36,7 @@ class Services(Step[Answers]):
 
     name = "services"
     title = "Services"
-    after = ("timing", "firewall")
+    after = ("timing", "firewall", "outside")
 
     def paths(self, role: Role) -> tuple[str, ...]:
         return (paths.UPS_CONF, *READS[SERVER], *READS[MONITOR]) if role is Role.HOST else READS[MONITOR]

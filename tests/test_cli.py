@@ -33,6 +33,7 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 COMMANDS: Mapping[str, list[str]] = {
     "": [], "step": ["mode"], "plan": ["a.yaml"], "apply": ["a.yaml"], "check": [], "undo": [], "history": [],
     "recover": [], "forget": ["3"], "explain": ["driver"], "paths": [], "firewall": ["manual"],
+    "status": [], "test-event": ["ONBATT"], "report": [],
 }  # fmt: skip
 OPTIONS: list[tuple[list[str], str, Any]] = [
     (["--role", "client"], "role", "client"),
@@ -58,7 +59,11 @@ def test_every_option_stands_anywhere(command: str) -> None:
             for line in placings(command, root, option):
                 found = vars(cli.parser().parse_args(line))
                 assert (found["root"], found[name], found["command"] or "") == ("/tree", value, command)
-                given = (found[key] for key in ("answers", "name", "id", "topic", "action") if found.get(key))
+                given = (
+                    found[key]
+                    for key in ("answers", "name", "id", "topic", "action", "event")
+                    if found.get(key)
+                )
                 assert " ".join(map(str, given)) == words
 
 
@@ -119,7 +124,13 @@ def make(folder: Path, role: str = "host") -> Path:
     practice = ROOT / "assets" / "practice"
     for part in ("common", "vm" if role == "client" else "host"):
         shutil.copytree(practice / part, folder, dirs_exist_ok=True)
-    (folder / "usr/sbin").mkdir(parents=True)
+    programs = ["usr/sbin/upsmon", "usr/sbin/upssched", "usr/sbin/shutdown"]
+    if role == "host":
+        programs += ["usr/sbin/upsdrvctl", "usr/lib/systemd/system-shutdown/nutshutdown"]
+    for path in programs:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text("#!/bin/sh\n")
+        (folder / path).chmod(0o755)
     return folder
 
 
@@ -298,7 +309,7 @@ def test_exit_4_when_something_is_broken(tree: Path, run: Run) -> None:
     """Below another root only what the files say can be broken: here no user of the VMs."""
     code, out, _ = run("check", "--role", "host")
     assert code == Exit.BROKEN
-    assert out.startswith("broken ")
+    assert "\nbroken    a user for the VMs\n" in out
 
 
 def interrupted(tree: Path, folder: Path, run: Run) -> None:
@@ -375,7 +386,9 @@ sys.exit(cli.main(sys.argv[1:]))
 
 @AS_ROOT
 @pytest.mark.parametrize("root", ["tree", "/"])
-@pytest.mark.parametrize("command", ["plan", "apply", "check", "undo", "history", "recover", "step"])
+@pytest.mark.parametrize(
+    "command", ["plan", "apply", "undo", "history", "recover", "step", "status", "test-event"]
+)
 def test_exit_8_without_root(command: str, root: str, tree: Path, tmp_path: Path) -> None:
     """Imported as root, since a checkout may be closed to others; then run as nobody."""
     for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
@@ -491,7 +504,7 @@ def same_keys(found: Mapping[str, Any], documented: Mapping[str, list[str]]) -> 
 @AS_ROOT
 def test_json_has_the_keys_of_readme(tmp_path: Path, run: Run) -> None:
     documented = documented_json()
-    assert set(documented) == {"plan", "apply", "check", "history", "paths"}
+    assert set(documented) == {"plan", "apply", "check", "status", "history", "paths"}
     file = answers(tmp_path)
     plan = json.loads(run("plan", file, "--json")[1])
     assert plan["acts"] == []  # nothing runs below another root
@@ -507,10 +520,17 @@ def test_json_has_the_keys_of_readme(tmp_path: Path, run: Run) -> None:
     assert history["transactions"][0]["id"] == 1
     check = json.loads(run("check", "--role", "host", "--json")[1])
     link = section("JSON").replace("\n", " ").partition(" A link has ")[2].partition("Passwords")[0]
-    same_keys(check, {**documented["check"], "links": ticked(link)})
+    assert check["findings"] == []
+    same_keys(check, {**documented["check"], "links": ticked(link), "findings": []})
+    same_keys(json.loads(run("status", "--json")[1]), documented["status"])
     assert set(re.findall(r"\(([a-z, ]+)\)", link)[0].split(", ")) == {state.value for state in State}
     same_keys(json.loads(run("paths", "--json")[1]), {**documented["paths"], "unseen": []})
     assert (check["broken"], {each["status"] for each in check["links"]}) == (0, {"proven", "unknown"})
+    (tmp_path / "tree/usr/lib/systemd/system-shutdown/nutshutdown").unlink()
+    code, out, _ = run("check", "--role", "host", "--json")
+    assert code == Exit.BROKEN
+    wrong = json.loads(out)["findings"]
+    same_keys({"findings": wrong}, {"findings": documented["check"]["findings"]})
 
 
 @AS_ROOT
@@ -536,12 +556,23 @@ def test_readme_has_the_options_and_commands() -> None:
         for word in action.option_strings
     }
     assert set(re.findall(r"--[a-z][a-z-]*", section("Commands"))) == known - {"-h"}
-    of_one_command = {"-h", "--ask", "--boot", "--yes", "--watch", "--for"}
+    of_one_command = {
+        "-h",
+        "--ask",
+        "--boot",
+        "--yes",
+        "--watch",
+        "--for",
+        "--fix",
+        "--quiet",
+        "--html",
+        "--output",
+    }
     of_one_command |= {"--from", "--port", "--interface", "--to"}
     assert {
         word for row in rows("Commands") for word in re.findall(r"--[a-z-]+", row[0])
     } == known - of_one_command
-    lines = re.findall(r"^    nutwizard(?: ([a-z]+))?", section("Commands"), re.MULTILINE)
+    lines = re.findall(r"^    nutwizard(?: ([a-z-]+))?", section("Commands"), re.MULTILINE)
     assert set(lines) == {"", *subparsers(parser)} == set(COMMANDS)
 
 

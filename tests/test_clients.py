@@ -27,7 +27,7 @@ from nutwizard.core.clients import (
 from nutwizard.core.errors import Exit, Failed
 from nutwizard.core.facts import Address, Door, Facts, FileFact, Kind, Lazy, Owner, Role
 from nutwizard.core.guests import Guest
-from nutwizard.core.links import Expected, Finding, Link, LinkId, Rights, Server, State
+from nutwizard.core.links import Expected, Finding, Link, LinkId, Server, State, Told
 from nutwizard.core.site import Client, Site
 from nutwizard.core.step import View
 from nutwizard.engine import guests, handover, preflight
@@ -193,7 +193,7 @@ def test_where_upsd_is_down_nothing_is_known() -> None:
 
 def test_no_verdict_rests_on_a_client() -> None:
     server = Server("127.0.0.1", 1)
-    own = Finding(Link(LinkId.LOGIN, "the user", Rights("user"), "client_user"), State.PROVEN)
+    own = Finding(Link(LinkId.LOGIN, "the user", Told(), "client_user"), State.PROVEN)
     for state in State:
         found = [own, Finding(link(WEB, server), state)]
         assert states(found) == {LinkId.LOGIN: State.PROVEN}
@@ -346,7 +346,7 @@ def watched(looks: Sequence[Sequence[Finding]], **options: Any) -> tuple[Exit, L
 
 
 def found(state: State, subject: str, id: LinkId = LinkId.LOGIN) -> Finding:
-    return Finding(Link(id, subject, Rights(""), "clients"), state, "as \x1b[31mseen")
+    return Finding(Link(id, subject, Told(), "clients"), state, "as \x1b[31mseen")
 
 
 def test_a_watch_tells_what_changes(capsys: pytest.CaptureFixture[str]) -> None:

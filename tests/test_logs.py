@@ -20,9 +20,11 @@ import pytest
 import yaml
 
 from nutwizard import as_json
-from nutwizard.core.facts import Door, Role
+from nutwizard.core.facts import Door, Facts, Role
+from nutwizard.core.facts import Kind as MachineKind
 from nutwizard.core.loglines import lines_of
 from nutwizard.core.logtexts import MOST_ROWS, MOST_TEXT, Kind
+from nutwizard.engine.doctor import Examination
 from nutwizard.engine.host import Completed
 from nutwizard.engine.logs import LIMIT, MOST_BYTES, Log, read_log
 from nutwizard.engine.machine import OfflineHost
@@ -263,7 +265,8 @@ def test_what_a_log_may_hold_is_shown_safely(tmp_path: Path) -> None:
     assert third.ups == "u@[fe80::1]:3494"
     assert log_text(log).isprintable() is False
     assert all(part.isprintable() for part in log_text(log).split("\n"))
-    assert "\\u001b" not in as_json.findings(Role.HOST, (), practice=False, log=log)
+    seen = Examination((), (), log, (), Facts(Door.OFFLINE, MachineKind.PLAIN))
+    assert "\\u001b" not in as_json.examination(Role.HOST, seen, practice=False)
 
 
 def test_only_the_newest_rows_of_a_great_many(tmp_path: Path) -> None:

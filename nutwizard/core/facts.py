@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from nutwizard.core import paths
 from nutwizard.core.guests import Guest, Neighbour
 from nutwizard.core.programs import ProgramFact
-from nutwizard.core.text import FileText
+from nutwizard.core.text import UNSEEN, FileText, Unseen
 
 T = TypeVar("T")
 
@@ -108,7 +108,9 @@ class FileFact:
 
     @property
     def data(self) -> bytes:
-        """The bytes; empty for a missing file."""
+        """The bytes; empty for a missing file. Raises Unseen for one that this user may not read."""
+        if self.kind == UNSEEN:
+            raise Unseen(self.path)
         return self.content.data if self.content else b""
 
     @property
@@ -195,13 +197,17 @@ class Daemon:
 
 @dataclass(frozen=True)
 class UsbUps:
-    """A USB device of a vendor that makes UPSes. `vendor` and `product_id`: four hex digits."""
+    """A USB device of a vendor that makes UPSes. `vendor` and `product_id`: four hex digits.
+
+    `node`: owner and mode of its device file, None where there is none.
+    """
 
     vendor: str
     product_id: str
     maker: str = ""
     product: str = ""
     serial: str = ""
+    node: Owner | None = None
 
 
 @dataclass(frozen=True)

@@ -132,21 +132,29 @@ class LetIn:
 
 
 @dataclass(frozen=True)
-class Rights:
-    """A user of upsd.users as read from the file: what is wrong is said at once, nothing is connected."""
+class Told:
+    """What the files alone tell, at once: nothing is connected. `fix` "": the link's step mends it."""
 
-    user: str
-    wrong: str = ""
+    state: State = State.PROVEN
+    evidence: str = ""
+    cause: str = ""
+    fix: str = ""
 
 
-Target = DriverData | Listens | Reachable | Login | LoggedIn | Expected | LetIn | Rights
+@dataclass(frozen=True)
+class Examined:
+    """What no single probe tells: the rules, and what was tried on this machine, decide it."""
+
+
+Target = DriverData | Listens | Reachable | Login | LoggedIn | Expected | LetIn | Told | Examined
 
 
 @dataclass(frozen=True)
 class Link:
     """One link to be proven: what it is about in words, the probe's target, and the step that mends it.
 
-    `awaited`: it depends on another machine that may come at any time: no verdict on a change rests on it.
+    `awaited`: it depends on another machine that may come at any time, or on what a person answered: no
+    verdict on a change rests on it.
     """
 
     id: LinkId

@@ -29,6 +29,8 @@ MONITOR_PASSWORD = f"{OWN}/monitor.password"
 #: Which clients there are; and for each a folder with what a run of nutwizard there needs.
 CLIENTS_LIST = f"{OWN}/clients.list"
 CLIENTS = f"{OWN}/clients"
+#: What no program can see of this site, as it was answered.
+OUTSIDE = f"{OWN}/outside.list"
 STATE = "/var/lib/nutwizard"
 #: What was typed and is not written yet: the answers, a password file for each secret, and the place.
 RESUME = f"{STATE}/resume"
@@ -36,6 +38,8 @@ RESUMED_ANSWERS = f"{RESUME}/answers.yaml"
 RESUMED_PLACE = f"{RESUME}/place"
 #: What comes next, as the last run said.
 NEXT = f"{STATE}/next.txt"
+#: How the links stood at the last check.
+PROOF = f"{STATE}/proof.json"
 
 #: The two names under which the guide's reader keeps the state before a change, in the order of our choice.
 COPIES = (".orig", ".bkp")

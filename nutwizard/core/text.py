@@ -1,6 +1,17 @@
-"""File contents as a value that never shows itself in a log or a traceback."""
+"""File contents as a value that never shows itself in a log or a traceback, or that may not be read."""
 
 from __future__ import annotations
+
+#: `kind` of a file that is there and that this user may not read.
+UNSEEN = "unseen"
+
+
+class Unseen(Exception):
+    """What was to be read may not be read by this user: `path`."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
 
 
 def yaml_word(text: str) -> str:

@@ -16,6 +16,8 @@ TARGET = "nut.target"
 DRIVERS = "nut-driver.target"
 SERVER = "nut-server.service"
 MONITOR = "nut-monitor.service"
+#: Another program for UPSes, which takes the device for itself. Not NUT's, and on few machines.
+APCUPSD = "apcupsd.service"
 
 
 def driver_unit(ups: str) -> str:
@@ -24,7 +26,8 @@ def driver_unit(ups: str) -> str:
 
 
 def units_of(role: Role, ups: Iterable[str]) -> tuple[str, ...]:
-    """Every unit of this role whose state decides what has to be done."""
+    """Every unit of this role whose state decides what has to be done, or what is wrong."""
     if role is Role.CLIENT:
         return (TARGET, MONITOR)
-    return (*map(driver_unit, ups), ALL_DRIVERS, ENUMERATOR, ENUMERATOR_PATH, TARGET, SERVER, MONITOR)
+    drivers = (*map(driver_unit, ups), ALL_DRIVERS, ENUMERATOR, ENUMERATOR_PATH)
+    return (*drivers, TARGET, SERVER, MONITOR, APCUPSD)

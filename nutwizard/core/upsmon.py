@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from nutwizard.core.events import GUIDE_MESSAGES
@@ -98,7 +98,8 @@ def own_line(document: NutFile, name: str) -> Entry | None:
 def append_block(document: NutFile, monitor: tuple[str, ...], upssched: str) -> None:
     """The guide's customized block; the stock lines that it replaces become comments in their place.
 
-    A SHUTDOWNCMD or RBWARNTIME of the user's own counts on, and the block has none.
+    A SHUTDOWNCMD or RBWARNTIME of the user's own counts on, and the block has none; so do texts and flags
+    of events: a second line would take the place of what somebody chose.
     """
     own = [name for name in STOCK if own_line(document, name) is not None]
     for name, value in STOCK.items():
@@ -115,10 +116,16 @@ def append_block(document: NutFile, monitor: tuple[str, ...], upssched: str) -> 
         encode_words(monitor),
         *shutdown,
         encode_words(("NOTIFYCMD", upssched or UPSSCHED)),
-        "",
-        *(f'NOTIFYMSG {event} "{text}"' for event, text in GUIDE_MESSAGES.items()),
-        "",
-        *(f"NOTIFYFLAG {event} SYSLOG" for event in GUIDE_MESSAGES),
+        *_for_events(document, "NOTIFYMSG", {event: f'"{text}"' for event, text in GUIDE_MESSAGES.items()}),
+        *_for_events(document, "NOTIFYFLAG", dict.fromkeys(GUIDE_MESSAGES, "SYSLOG")),
         *reminder,
     ]
     document.append_text("".join(f"{line}\n" for line in lines))
+
+
+def _for_events(document: NutFile, name: str, values: Mapping[str, str]) -> list[str]:
+    """A line for each event that has none, behind an empty one."""
+    lines = [
+        f"{name} {event} {value}" for event, value in values.items() if document.get(name, event) is None
+    ]
+    return ["", *lines] if lines else []

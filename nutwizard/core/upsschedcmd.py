@@ -11,6 +11,8 @@ from nutwizard.core.upssched import Timer
 HEAD = b"# upssched-cmd - written by nutwizard; "
 _CHECKSUM = re.compile(re.escape(HEAD) + rb"checksum ([0-9a-f]{16})\n")
 _MARK = "@CHECKSUM@"
+#: The word at which our script ends at once; older texts of ours do not know it.
+CHECK_WORD = "nutwizard_check"
 #: Texts from before the checksum, their two values taken out: sha256 of each.
 _OLDER = frozenset({"9d4095b092382f469c18e2966f4a3c84779a92bee56b15644db62fc73387ef6c"})
 _VALUES = (
@@ -81,6 +83,11 @@ def is_unmodified(data: bytes) -> bool:
     for pattern, value in _VALUES:
         data = re.sub(pattern, value, data)
     return _sha256(data) in _OLDER
+
+
+def knows_check(data: bytes) -> bool:
+    """Whether it is ours, unedited, and ends at once at CHECK_WORD."""
+    return CHECK_WORD.encode() in data and is_unmodified(data)
 
 
 def timers_of(data: bytes) -> dict[str, str]:

@@ -14,7 +14,8 @@ from nutwizard.core.plan import Plan
 from nutwizard.core.site import Site, bracketed
 from nutwizard.core.step import View
 from nutwizard.engine import registry
-from nutwizard.engine.detect import Sources, detect, file_fact
+from nutwizard.engine.detect import Sources, detect
+from nutwizard.engine.filefacts import file_fact
 from nutwizard.engine.host import Host
 from nutwizard.engine.store import Store
 from nutwizard.formats.safe import safe_text
@@ -33,9 +34,13 @@ def _managed(role: Role) -> frozenset[str]:
     return frozenset(path for step in registry.steps_of(role) for path in step.paths(role))
 
 
-def facts_for(host: Host, sources: Sources, role: Role) -> Facts:
-    """The facts that the steps of this role look at. Raises NeedsRoot and UsageError as `detect` does."""
-    return detect(host, sources, role, _managed(role), Store(host).touched())
+def facts_for(host: Host, sources: Sources, role: Role, *, partly: bool = False) -> Facts:
+    """The facts that the steps of this role look at. Raises NeedsRoot and UsageError as `detect` does.
+
+    `partly`: what this user may not read counts as not seen.
+    """
+    touched = frozenset[str]() if partly else Store(host).touched()
+    return detect(host, sources, role, _managed(role), touched, partly=partly)
 
 
 def require_nut(label: str, facts: Facts, role: Role) -> None:
@@ -87,14 +92,16 @@ def prove(
 
 
 def watched(host: Host, facts: Facts, role: Role) -> tuple[Link, ...]:
-    """The links that `prove` would tell of, in its order; the way to a server as its stages.
+    """The links that an examination would tell of, in its order; the way to a server as its stages.
 
     Where a way is not walked (below another root, or its server was found lost) one finding with the target
     of all its stages stands for them.
     """
+    from nutwizard.core.chain import chain_links
     from nutwizard.engine.probe import stages_of
 
-    return tuple(stage for link in links_now(host, facts, role) for stage in stages_of(link))
+    links = (*links_now(host, facts, role), *chain_links(role))
+    return tuple(stage for link in links for stage in stages_of(link))
 
 
 def values_now(host: Host, facts: Facts, role: Role) -> tuple[str, Mapping[str, str]]:

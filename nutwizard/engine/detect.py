@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from nutwizard.core import paths
-from nutwizard.core.errors import NeedsRoot, UsageError
 from nutwizard.core.facts import (
-    UNREADABLE,
     Address,
     Daemon,
     Door,
@@ -26,10 +24,10 @@ from nutwizard.core.facts import (
     UsbUps,
 )
 from nutwizard.core.guests import Guest, Neighbour
-from nutwizard.core.text import FileText
+from nutwizard.core.text import UNSEEN
 from nutwizard.core.units import units_of
-from nutwizard.engine import pve
 from nutwizard.engine.asked import ServerAsker
+from nutwizard.engine.filefacts import file_fact, seen_fact
 from nutwizard.engine.firewall import other_words, read_firewall
 from nutwizard.engine.guests import read_guests
 from nutwizard.engine.host import Host
@@ -40,10 +38,6 @@ from nutwizard.formats.sections import SectionFile
 #: dpkg's table of a large host has about 3 MB.
 _DPKG_STATUS, _DPKG_LIMIT = "/var/lib/dpkg/status", 64 << 20
 _PACKAGES = ("nut-client", "nut-server", "nut", "pve-manager")
-#: Debian's largest NUT file has 25 kB in 700 lines; one much larger would take minutes to read and compare.
-LARGEST_CONFIG, MOST_LINES = 64 << 10, 2000
-#: The firewall of a whole cluster may be as large as pmxcfs allows.
-_LARGEST_FIREWALL, _MOST_RULES = 1 << 20, 60_000
 _NO_DRIVERS = ("upsd", "upsmon", "cgi-bin")
 #: What systemctl is asked about each unit.
 _PROPERTIES = "Id,Names,LoadState,ActiveState,UnitFileState,ActiveEnterTimestamp"
@@ -68,18 +62,26 @@ class Sources(Protocol):
 
 
 def detect(
-    host: Host, sources: Sources, role: Role | None, managed: Iterable[str], touched: frozenset[str]
+    host: Host,
+    sources: Sources,
+    role: Role | None,
+    managed: Iterable[str],
+    touched: frozenset[str],
+    *,
+    partly: bool = False,
 ) -> Facts:
     """The facts for this role (None: as the machine proposes). `managed` are the paths that the steps name.
 
-    Raises NeedsRoot when a managed file may not be read.
+    Raises NeedsRoot when a managed file may not be read; `partly`: then it counts as not seen.
     """
     packages = _packages(host)
     kind, evidence = _kind(sources, packages)
-    files = {path: file_fact(host, path) for path in _with_copies(managed)}
+    fact = seen_fact if partly else file_fact
+    files = {path: fact(host, path) for path in _with_copies(managed)}
     role = role or proposed_role(kind) or Role.CLIENT
-    neighbours, guests = _nearby(host)
+    asked = _later(host, sources, fact)
     return Facts(
+        **asked,
         door=host.door,
         kind=kind,
         kind_evidence=evidence,
@@ -91,21 +93,28 @@ def detect(
         units={} if host.door is Door.OFFLINE else _units(host, role, files),
         touched=touched,
         free=_free(host),
-        addresses=Lazy(sources.addresses),
-        listeners=Lazy(sources.listeners),
-        daemons=Lazy(sources.daemons),
-        booted=Lazy(sources.booted),
-        usb=Lazy(sources.usb),
-        driver_options=sources.driver_options,
-        server=ServerAsker(host),
-        guests=guests,
-        neighbours=neighbours,
-        agent=_agent(host, guests),
-        firewall=Lazy(lambda: read_firewall(host)),
-        firewall_words=Lazy(lambda: other_words(host)),
-        read=cache(lambda path: file_fact(host, path)),
-        program=cache(lambda path: program_fact(host, path)),
     )
+
+
+def _later(host: Host, sources: Sources, fact: Callable[[Host, str], FileFact]) -> dict[str, Any]:
+    """What is read when it is first asked for, by its name in Facts."""
+    neighbours, guests = _nearby(host)
+    return {
+        "addresses": Lazy(sources.addresses),
+        "listeners": Lazy(sources.listeners),
+        "daemons": Lazy(sources.daemons),
+        "booted": Lazy(sources.booted),
+        "usb": Lazy(sources.usb),
+        "driver_options": sources.driver_options,
+        "server": ServerAsker(host),
+        "guests": guests,
+        "neighbours": neighbours,
+        "agent": _agent(host, guests),
+        "firewall": Lazy(lambda: read_firewall(host)),
+        "firewall_words": Lazy(lambda: other_words(host)),
+        "read": cache(lambda path: fact(host, path)),
+        "program": cache(lambda path: program_fact(host, path)),
+    }
 
 
 def _kind(sources: Sources, packages: dict[str, str]) -> tuple[Kind, str]:
@@ -137,54 +146,6 @@ def _agent(host: Host, guests: Lazy[tuple[Guest, ...]]) -> Callable[[int], tuple
         return AgentAsker(host, guests)(number)
 
     return ask
-
-
-def file_fact(host: Host, path: str) -> FileFact:
-    """One file with bytes, owner and mode; below /etc/pve "unreadable" where the file system is out of order.
-
-    Raises NeedsRoot when it may not be read, UsageError when it is no file or cannot be read at all.
-    """
-    if pve.below(path):
-        return _cluster_fact(host, path)
-    try:
-        found = host.stat(path)
-        if found is None:
-            return FileFact(path, actual=path)
-        actual = host.real(path)
-        if found.kind == "file" and found.size > LARGEST_CONFIG:
-            raise _not_a_config(path, f"{found.size} bytes, more than {LARGEST_CONFIG >> 10} KiB")
-        data = host.read(path, LARGEST_CONFIG) if found.kind == "file" else None
-    except PermissionError as error:
-        raise NeedsRoot(f"{path}: {error.strerror}") from None
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}", "Nothing was changed.") from None
-    if data is None:
-        raise UsageError(f"{path} is a {found.kind}, not a file", "Nothing was changed.")
-    if data.count(b"\n") > MOST_LINES:
-        raise _not_a_config(path, f"{data.count(10)} lines, more than {MOST_LINES}")
-    return FileFact(path, found.kind, actual, FileText(path, data), found.owner, found.changed, found.links)
-
-
-def _cluster_fact(host: Host, path: str) -> FileFact:
-    """One of the cluster's files; `actual` is where it lies, or would: a node's own come through a link."""
-    try:
-        actual, found = host.real(path), host.stat(path)
-        if found is None:
-            return FileFact(path, actual=actual)
-        if found.kind == "file":
-            data = host.read(path, _LARGEST_FIREWALL)
-            if data.count(b"\n") <= _MOST_RULES:
-                text = FileText(path, data)
-                return FileFact(path, found.kind, actual, text, found.owner, found.changed, found.links)
-    except PermissionError as error:
-        raise NeedsRoot(f"{path}: {error.strerror}") from None
-    except OSError:
-        pass
-    return FileFact(path, UNREADABLE, path)
-
-
-def _not_a_config(path: str, has: str) -> UsageError:
-    return UsageError(f"{path} has {has}: this is no configuration file of NUT", "Nothing was changed.")
 
 
 def _with_copies(managed: Iterable[str]) -> list[str]:
@@ -241,7 +202,8 @@ def _asked_version(host: Host) -> tuple[str, str]:
 
 def _units(host: Host, role: Role, files: dict[str, FileFact]) -> dict[str, UnitFact]:
     """The state of every unit of this role, in one call."""
-    ups = SectionFile.parse(files[paths.UPS_CONF].data).names() if paths.UPS_CONF in files else ()
+    known = files.get(paths.UPS_CONF)
+    ups = SectionFile.parse(known.data).names() if known is not None and known.kind != UNSEEN else ()
     names = units_of(role, ups)
     answer = host.run(
         ["/usr/bin/systemctl", "show", "--timestamp=unix", "-p", _PROPERTIES, *names], timeout=20

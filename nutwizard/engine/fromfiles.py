@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nutwizard.core.clients import same_address
-from nutwizard.core.links import Finding, LetIn, Link, Rights, State
+from nutwizard.core.links import Finding, LetIn, Link, State, Told
 
 
 def from_the_files(link: Link) -> Finding | None:
     """The finding; None where the machine has to be asked."""
     match link.target:
-        case Rights():
-            return _rights(link, link.target)
+        case Told():
+            return _told(link, link.target)
         case LetIn():
             return _kept_out(link, link.target)
     return None
 
 
-def _rights(link: Link, target: Rights) -> Finding:
-    if target.wrong:
-        return Finding(link, State.BROKEN, target.wrong, fix=f"nutwizard step {link.step}")
-    return Finding(link, State.PROVEN, "password and right are in upsd.users")
+def _told(link: Link, target: Told) -> Finding:
+    own = f"nutwizard step {link.step}" if target.state is State.BROKEN else ""
+    return Finding(link, target.state, target.evidence, target.cause, target.fix or own)
 
 
 def _kept_out(link: Link, target: LetIn) -> Finding | None:

@@ -21,6 +21,8 @@ FOLDERS: Mapping[str, Kind] = {"/etc/pve/qemu-server": Kind.VM, "/etc/pve/lxc": 
 MOST = 200
 _LARGEST = 64 << 10
 _CONFIG = re.compile(r"([1-9][0-9]{2,8})\.conf")
+_USB = re.compile(r"usb[0-9]{1,2}")
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 def read_guests(host: Host, neighbours: Callable[[], tuple[Neighbour, ...]] = tuple) -> tuple[Guest, ...]:
@@ -93,16 +95,41 @@ def _guest(host: Host, number: int, folder: str, kind: Kind) -> Guest | None:
     words = [fixed.get(key, "").partition("/")[0] for key in ("ip", "ip6")]
     addresses = tuple(word for word in words if checks.client_address(word) is None)
     mac = next((value.lower() for value in card.values() if MAC.fullmatch(value)), "")
-    known_from = CONFIGURATION if addresses else ""
-    agent = kind is Kind.VM and _has_agent(keys.get("agent", ""))
-    return Guest(number, kind, name, card.get("bridge", ""), addresses, mac, known_from, agent)
+    down, order = _startup(keys.get("startup", ""))
+    return Guest(
+        number,
+        kind,
+        name,
+        card.get("bridge", ""),
+        addresses,
+        mac,
+        CONFIGURATION if addresses else "",
+        agent=kind is Kind.VM and _has_agent(keys.get("agent", "")),
+        usb=tuple(value for key, value in keys.items() if _USB.fullmatch(key)),
+        down=down,
+        order=order,
+        onboot=_yes(keys.get("onboot", "")),
+    )
 
 
 def _has_agent(text: str) -> bool:
-    """`1`, `enabled=1`, each with options behind it; words as Proxmox VE reads a boolean."""
+    """`1`, `enabled=1`, each with options behind it."""
     first, _, _ = text.partition(",")
-    value = _options(text).get("enabled", first.strip())
-    return value.lower() in ("1", "on", "yes", "true")
+    return _yes(_options(text).get("enabled", first.strip()))
+
+
+def _yes(word: str) -> bool:
+    """A boolean as Proxmox VE reads it."""
+    return word.lower() in ("1", "on", "yes", "true")
+
+
+def _startup(text: str) -> tuple[int | None, int | None]:
+    """The seconds behind `down`, and the place behind `order`, which may stand without its key."""
+    options = _options(text)
+    bare = next((key for key in options if _NUMBER.fullmatch(key)), "")
+    words = (options.get("down", ""), options.get("order", bare))
+    down, order = (int(word) if _NUMBER.fullmatch(word) else None for word in words)
+    return down, order
 
 
 def _keys(text: str) -> dict[str, str]:

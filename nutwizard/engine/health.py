@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from nutwizard.core.links import Finding, LinkId, Rights, State
+from nutwizard.core import links
+from nutwizard.core.links import Finding, LinkId, State
 from nutwizard.engine.host import Host
 from nutwizard.engine.units import Told
 
@@ -95,7 +96,7 @@ def _may_mend(finding: Finding) -> bool:
     return (
         finding.state is State.BROKEN
         and not finding.link.awaited
-        and not isinstance(finding.link.target, Rights)
+        and not isinstance(finding.link.target, links.Told)
     )
 
 

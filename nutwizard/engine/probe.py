@@ -10,6 +10,7 @@ from nutwizard.core.clients import same_address
 from nutwizard.core.facts import Door
 from nutwizard.core.links import (
     DriverData,
+    Examined,
     Expected,
     Finding,
     LetIn,
@@ -19,9 +20,9 @@ from nutwizard.core.links import (
     LoggedIn,
     Login,
     Reachable,
-    Rights,
     Server,
     State,
+    Told,
 )
 from nutwizard.core.site import bracketed
 from nutwizard.engine.causes import STEP_DRIVER, known_cause
@@ -72,7 +73,7 @@ class Prover:
         if (known := from_the_files(link)) is not None:
             return (known,)
         target = link.target
-        assert not isinstance(target, Rights)
+        assert not isinstance(target, Told | Examined)
         if self._host.door is Door.OFFLINE:
             return (Finding(link, State.UNKNOWN, "no address is connected to below another root"),)
         try:

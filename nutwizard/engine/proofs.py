@@ -11,6 +11,8 @@ from nutwizard.engine.host import Host
 
 if TYPE_CHECKING:
     from nutwizard.core.links import Finding, Link
+    from nutwizard.engine.detect import Sources
+    from nutwizard.engine.doctor import Examination
 
 
 class Proofs:
@@ -19,15 +21,29 @@ class Proofs:
     host: Host
     facts: Facts
     role: Role
+    _machine: Sources
+
+    def examine(self, told: Callable[[Finding], None] | None = None) -> Examination:
+        """Every link and every rule, on the machine as it is at this moment.
+
+        `told` gets each finding as soon as it is known. Raises NeedsRoot and UsageError as `detect` does.
+        """
+        from nutwizard.engine.doctor import examine
+        from nutwizard.engine.lastproof import remember
+
+        partly = not self.host.may_write()
+        facts = carry.facts_for(self.host, self._machine, self.role, partly=partly)
+        found = examine(self.host, facts, self.role, told)
+        remember(self.host, found)
+        return found
 
     def prove(
         self, *, quick: bool = False, told: Callable[[Finding], None] | None = None
     ) -> tuple[Finding, ...]:
-        """The links of every step, on the files as they are now. `quick`: only who is logged in.
-
-        `told` gets each finding as soon as it is known.
-        """
-        return carry.prove(self.host, self.facts, self.role, quick=quick, told=told)
+        """The links of the chain, as `examine` does. `quick`: only who is logged in."""
+        if quick:
+            return carry.prove(self.host, self.facts, self.role, quick=True, told=told)
+        return self.examine(told).findings
 
     def watch_links(self) -> tuple[Link, ...]:
         """The links that `prove` would tell of, in its order, from the files as they are now."""

@@ -61,6 +61,8 @@ class Session(Answered, Proofs, Switches, Telling):
         self.only = frozenset(only)
         #: What the history calls it; "": what it is.
         self.called = ""
+        #: What is planned beside the steps.
+        self.also: Callable[[Plan], Plan] = lambda plan: plan
         self._save = save
         self._on_battery = on_battery
         self._named_path = named.path if named is not None else ""
@@ -199,7 +201,7 @@ class Session(Answered, Proofs, Switches, Telling):
 
     def plan(self) -> Plan:
         """Everything that would change. Raises AnswersError with every problem of the answers."""
-        return self._whole().draft.plan()
+        return self.also(self._whole().draft.plan())
 
     def decided(self) -> Mapping[str, Mapping[str, Proposed]]:
         """Step -> field -> value and origin, as planned."""

@@ -5,16 +5,17 @@ psutil is imported when the first question that needs it is asked.
 
 from __future__ import annotations
 
+import os
 import re
 
-from nutwizard.core.facts import Address, Daemon, Door, DriverOptions, Kind, Listener, UsbUps
+from nutwizard.core.facts import Address, Daemon, Door, DriverOptions, Kind, Listener, Owner, UsbUps
 from nutwizard.core.paths import DRIVER_FOLDERS
 from nutwizard.engine.host import Host
 
 #: USB vendors that make UPSes, as usb.ids names them: APC, MGE/Eaton, CyberPower, Tripp Lite, Liebert,
 #: Riello, Powercom.
 UPS_VENDORS = ("051d", "0463", "0764", "09ae", "10af", "04b4", "0d9f")
-_USB = "/sys/bus/usb/devices"
+_USB, _NODES = "/sys/bus/usb/devices", "/dev/bus/usb"
 _NUT_DAEMONS = ("upsd", "upsmon")
 #: What systemd-detect-virt(1) calls containers.
 _CONTAINERS = frozenset("lxc lxc-libvirt systemd-nspawn docker podman openvz container-other proot".split())
@@ -87,7 +88,7 @@ class MachineSources:
         return tuple(
             Daemon(process.info["name"], process.pid, process.info["username"] or "")
             for process in running
-            if process.info["name"] in wanted
+            if process.info["name"] in wanted and _here(process.pid)
         )
 
     def booted(self) -> float:
@@ -106,10 +107,10 @@ class MachineSources:
         for name in self._host.names(_USB):
             vendor = self._usb_text(name, "idVendor")
             if vendor in UPS_VENDORS:
-                texts = (
+                product_id, maker, product, serial = (
                     self._usb_text(name, key) for key in ("idProduct", "manufacturer", "product", "serial")
                 )
-                found.append(UsbUps(vendor, *texts))
+                found.append(UsbUps(vendor, product_id, maker, product, serial, self._usb_node(name)))
         return tuple(found)
 
     def driver_options(self, driver: str) -> DriverOptions:
@@ -138,11 +139,30 @@ class MachineSources:
         virtual = any(word in vendor for word in ("QEMU", "VMware", "innotek", "Xen", "Bochs", "Microsoft"))
         return (Kind.VM if virtual else Kind.PLAIN), f"DMI names the maker {vendor}"
 
+    def _usb_node(self, device: str) -> Owner | None:
+        """Who may use the device's file, which is named by its numbers with three digits each."""
+        numbers = [self._usb_text(device, key) for key in ("busnum", "devnum")]
+        if not all(number.isascii() and number.isdigit() for number in numbers):
+            return None
+        try:
+            found = self._host.stat("/".join([_NODES, *(number.zfill(3) for number in numbers)]))
+        except OSError:
+            return None
+        return found.owner if found is not None else None
+
     def _usb_text(self, device: str, key: str) -> str:
         try:
             return self._host.read(f"{_USB}/{device}/{key}").decode("utf-8", "replace").strip()
         except OSError:
             return ""
+
+
+def _here(pid: int) -> bool:
+    """Whether it is a process of this machine, not of one of its containers; True where that is not told."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid") == os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return True
 
 
 def _prefix(netmask: str | None) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 from nutwizard.core import errors
 from nutwizard.core.errors import Exit, WizardError
-from nutwizard.core.links import Finding, Link, LinkId, Rights, State
+from nutwizard.core.links import Finding, Link, LinkId, State, Told
 from nutwizard.engine.outcome import Outcome
 from nutwizard.engine.stored import Kept, from_json, to_json
 
@@ -104,7 +104,7 @@ def read_outcome(value: Mapping[str, Any]) -> Outcome:
     """The outcome of `outcome_value`; what its links were aimed at stays behind."""
     findings = tuple(
         Finding(
-            Link(LinkId(row["id"]), row["subject"], Rights(""), row["step"], row["awaited"]),
+            Link(LinkId(row["id"]), row["subject"], Told(), row["step"], row["awaited"]),
             State(row["state"]),
             row["evidence"],
             row["cause"],

@@ -30,7 +30,6 @@ _SWITCH = {
 #: The place behind the last step.
 REVIEW = "review"
 BACK = Choice("back", "one step back")
-READ = Choice("read", "pages to read: users, firewall, the test, what each step teaches")
 QUIT = Choice("quit", "leave; nothing is written")
 
 
@@ -105,7 +104,7 @@ def _overview(session: GuidedSession, asker: Asker) -> tuple[tuple[str, ...], in
     resumes = session.resumed > 0 and session.place in (*session.steps, REVIEW)
     settled = all(state == "in place" for state in states.values())
     if settled:
-        asker.page(f"Everything is in place. To prove that it works: {screens.command(session, 'check')}")
+        asker.page("Everything is in place. To see that it works: prove, below.")
     other = Role.CLIENT if session.role is Role.HOST else Role.HOST
     rows = (
         *((_kept(session),) if resumes else ()),
@@ -113,7 +112,7 @@ def _overview(session: GuidedSession, asker: Asker) -> tuple[tuple[str, ...], in
         Choice("one", "one step only"),
         QUIT,
         Choice("switch", _SWITCH[other]),
-        READ,
+        *pages.LOOKS.values(),
         *((Choice("forget", "the answers kept from before"),) if session.resumed else ()),
     )
     todo = next((step for step, state in states.items() if state != "in place"), session.steps[0])
@@ -132,8 +131,8 @@ def _overview(session: GuidedSession, asker: Asker) -> tuple[tuple[str, ...], in
             return _overview(session, asker)
         if picked == "switch":
             raise OtherRole(other)
-        if picked == READ.value:
-            pages.read(session.role, asker)
+        if picked in pages.LOOKS:
+            pages.look(picked, session, asker)
             continue
         picked = asker.choose("Which step?", (*steps, Choice("back", "to the question before")), todo)
         if picked != "back":

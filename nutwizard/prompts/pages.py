@@ -1,4 +1,4 @@
-"""The menu of the pages to read."""
+"""What a person can look at beside the questions: the pages, and the chain of protection."""
 
 from __future__ import annotations
 
@@ -6,10 +6,27 @@ from nutwizard.core.facts import Role
 from nutwizard.core.fields import Choice
 from nutwizard.engine import registry
 from nutwizard.prompts.asker import Asker
+from nutwizard.wording.contract import GuidedSession
 from nutwizard.wording.layout import Line
 from nutwizard.wording.reading import topic_lines
 
+#: By its word what can be looked at.
+LOOKS = {
+    each.value: each
+    for each in (
+        Choice("read", "pages to read: users, firewall, the test, what each step teaches"),
+        Choice("prove", "check the chain of protection, link by link; nothing is changed"),
+    )
+}
 _BACK = Choice("back", "to the question before")
+
+
+def look(what: str, session: GuidedSession, asker: Asker) -> None:
+    """One of LOOKS."""
+    if what == "read":
+        read(session.role, asker)
+    else:
+        prove(session, asker)
 
 
 def read(role: Role, asker: Asker) -> None:
@@ -22,3 +39,11 @@ def read(role: Role, asker: Asker) -> None:
             return
         asker.page([Line(), *topic_lines(picked, role), Line()])
         picked = _BACK.value
+
+
+def prove(session: GuidedSession, asker: Asker) -> None:
+    """The chain as it is at this moment, and which step mends what is broken."""
+    from nutwizard.wording.checked import examination_lines
+
+    asker.say("Asking this machine and the NUT server ...")
+    asker.page([Line(), *examination_lines(session.examine(), brief=False), Line()])

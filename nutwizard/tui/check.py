@@ -18,10 +18,14 @@ from nutwizard.tui.linkrows import Row, Rows
 from nutwizard.tui.switching import switch
 from nutwizard.tui.widgets import Menu, Pane, Rule, plain
 from nutwizard.wording import show
+from nutwizard.wording.chain import chain_strip
+from nutwizard.wording.checked import told_apart
 from nutwizard.wording.contract import WizardSession
 from nutwizard.wording.layout import Line, Tone
 
 if TYPE_CHECKING:
+    from nutwizard.core.rules.rule import Trouble
+    from nutwizard.engine.doctor import Examination
     from nutwizard.tui.app import WizardApp
 
 #: Seconds between two readings of the UPS's values.
@@ -59,9 +63,11 @@ class Check(Frame):
         self._links, self._role = links, role
         self._rows = Rows([Row(link) for link in links])
         self._findings: tuple[Finding, ...] = ()
+        self._troubles: tuple[Trouble, ...] = ()
         self._asked = self._gone = self._looking = False
 
     def body(self) -> ComposeResult:
+        yield Pane(chain_strip((), [link.id for link in self._links]), id="chain")
         self._detail_rule, self._value_rule = Rule(), Rule("The UPS, as upsc shows it")
         with Container(id="check"):
             yield Menu(*self._options(), enter_word="go on", id="links")
@@ -86,13 +92,14 @@ class Check(Frame):
         self._rows, self._gone, self._asked = Rows([Row(link) for link in self._links]), False, False
         self._fill(0)
         try:
-            self._findings = await self.ask(self._prove)
+            found = await self.ask(self._prove)
         except _Left:
             return
         if self._gone or not self.query("#links"):
             return
         self._asked = True
-        self._rows.done(self._findings)
+        self._findings, self._troubles = found.findings, told_apart(found)
+        self._rows.done(self._findings, self._troubles)
         self._fill(0)
         self._retitle(show.counted(self._findings))
         self.notify_here(self._words())
@@ -106,7 +113,7 @@ class Check(Frame):
             return "Something is broken: Enter or e on it opens the step that mends it."
         return ""
 
-    def _prove(self, session: WizardSession) -> tuple[Finding, ...]:
+    def _prove(self, session: WizardSession) -> Examination:
         """At the desk: every finding as it comes."""
 
         def told(finding: Finding) -> None:
@@ -114,7 +121,7 @@ class Check(Frame):
                 raise _Left
             self.app.call_from_thread(self._told, finding)
 
-        return session.prove(told=told)
+        return session.examine(told)
 
     def _told(self, finding: Finding) -> None:
         if self._gone or not self.query("#links"):
@@ -145,7 +152,7 @@ class Check(Frame):
         seen = found if lost else seen
         if seen != self._findings:
             self._findings = seen
-            self._rows.done(seen)
+            self._rows.done(seen, self._troubles)
             self._fill(None)
             self._retitle(show.counted(seen))
             self.notify_here(self._words())
@@ -173,8 +180,7 @@ class Check(Frame):
         self._detail(event.option_index)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        found = self._rows.rows[event.option_index].finding if self._rows.rows else None
-        if found is not None and found.state is State.BROKEN:
+        if self._rows.rows and self._rows.rows[event.option_index].broken:
             self.action_mend()
         elif self._asked and not self._rows.broken:
             self.action_finish()
@@ -188,12 +194,9 @@ class Check(Frame):
         if row.finding is not None and row.finding.fix == ENABLE:
             self.action_switch()
             return
-        step = (row.finding.link if row.finding else row.link).step
-        if step in self.wizard.steps:
+        if row.step in self.wizard.steps:
             self._gone = True
-            said = row.finding.cause or row.finding.evidence if row.finding else ""
-            notice = f"{row.link.subject}: {said}" if said else ""
-            self.wizard.travel(step, notice=notice, steps=(step,))
+            self.wizard.travel(row.step, notice=row.notice, steps=(row.step,))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A client has no firewall to switch."""
@@ -236,6 +239,8 @@ class Check(Frame):
         links.clear_options()
         links.add_options(self._options())
         links.highlighted = here
+        findings = [row.finding for row in self._rows.rows if row.finding is not None]
+        self.query_one("#chain", Pane).show(chain_strip(findings, [link.id for link in self._links]))
         if here is not None:
             self._detail(here)
 
@@ -243,9 +248,8 @@ class Check(Frame):
         if at >= len(self._rows.rows):
             return
         row = self._rows.rows[at]
-        lines = show.finding_lines((row.finding,), 0) if row.finding else [Line("It is being asked.")]
-        self._detail_rule.say(title=(row.finding.link if row.finding else row.link).subject)
-        self.query_one("#detail", Pane).show(lines[1:] if row.finding else lines)
+        self._detail_rule.say(title=row.subject)
+        self.query_one("#detail", Pane).show(row.detail)
 
 
 def _lost(finding: Finding) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nutwizard.core.answers import Given, Proposed
 from nutwizard.core.errors import Problem
@@ -17,6 +17,9 @@ from nutwizard.core.site import Client
 from nutwizard.core.standing import Standing
 from nutwizard.engine.host import Host
 from nutwizard.engine.outcome import Outcome
+
+if TYPE_CHECKING:
+    from nutwizard.engine.doctor import Examination
 
 
 class OtherRole(Exception):
@@ -73,6 +76,7 @@ class GuidedSession(Protocol):
     def plan(self) -> Plan: ...
     def outage(self) -> str: ...
     def apply(self, report: Callable[[str], None]) -> Outcome: ...
+    def examine(self, told: Callable[[Finding], None] | None = None) -> Examination: ...
 
 
 class WizardSession(GuidedSession, Protocol):

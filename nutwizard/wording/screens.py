@@ -176,7 +176,8 @@ def finish_lines(session: GuidedSession, outcome: Outcome, plan: Plan) -> list[L
     out = []
     if outcome.code in (Exit.DONE, Exit.BROKEN):
         own = [c.path for c in plan.files if c.path.startswith(paths.OWN + "/") and c.after is not None]
-        kept = [path for path in own if not path.startswith((paths.CLIENTS + "/", paths.CLIENTS_LIST))]
+        others = (paths.CLIENTS + "/", paths.CLIENTS_LIST, paths.OUTSIDE)
+        kept = [path for path in own if not path.startswith(others)]
         if kept:
             out += [Line(), Line(f"Saved for a replay: {', '.join(kept)}")]
         out += next_lines(session, outcome)

@@ -39,6 +39,7 @@ def view(values: Mapping[str, str] | None, ups_conf: bytes = SECTION) -> tuple[V
     files = {
         paths.UPS_CONF: fact(paths.UPS_CONF, ups_conf),
         paths.UPSD_CONF: fact(paths.UPSD_CONF, b"LISTEN 192.168.1.107 3494\nLISTEN 127.0.0.1 3494\n"),
+        paths.NUT_CONF: fact(paths.NUT_CONF, b"MODE=netserver\n"),
     }
     facts = Facts(Door.LIVE, Kind.PVE, nut=Nut((2, 8, 0)), files=files, server=server)
     return View(facts, Site(Role.HOST)), asked

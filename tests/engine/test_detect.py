@@ -24,7 +24,8 @@ from nutwizard.core.facts import (
     UnitFact,
     UsbUps,
 )
-from nutwizard.engine.detect import detect, file_fact
+from nutwizard.engine.detect import detect
+from nutwizard.engine.filefacts import file_fact
 from nutwizard.engine.host import Completed
 from nutwizard.engine.machine import OfflineHost
 from nutwizard.engine.roles import configured_role, proposed_role, role_of
@@ -282,6 +283,13 @@ LoadState=loaded
 ActiveState=activating
 UnitFileState=disabled
 ActiveEnterTimestamp=
+
+Id=apcupsd.service
+Names=apcupsd.service
+LoadState=not-found
+ActiveState=inactive
+UnitFileState=
+ActiveEnterTimestamp=
 """
 
 
@@ -303,9 +311,10 @@ def test_units(tmp_path: Path) -> None:
         "nut.target": UnitFact("nut.target", "loaded", "active", "disabled", 1700000000.0),
         "nut-server.service": UnitFact("nut-server.service", "masked", "inactive", "masked"),
         "nut-monitor.service": UnitFact("nut-monitor.service", "loaded", "activating", "disabled"),
+        "apcupsd.service": UnitFact("apcupsd.service"),
     }
     [asked] = [line for line in host.ran if "show" in line]  # one call for all
-    assert asked.split()[-7:] == list(facts.units)
+    assert asked.split()[-8:] == list(facts.units)
     assert "--timestamp=unix" in asked
     monitor, server = facts.unit("nut-monitor.service"), facts.unit("nut-server.service")
     assert (monitor.present, server.present) == (True, False)
@@ -608,6 +617,20 @@ def test_usb_devices_of_ups_makers(tmp_path: Path) -> None:
         UsbUps("051d", "0002", "APC", "Back-UPS\xa0ES", ""),
         UsbUps("0764", ""),
     )
+
+
+def test_who_may_use_the_file_of_a_usb_device(tmp_path: Path) -> None:
+    for device, numbers in {
+        "1-1": ("1", "4"),
+        "1-2": ("1", "12"),
+        "1-3": ("x", "1"),
+        "1-4": ("2", ""),
+    }.items():
+        for key, value in zip(("idVendor", "busnum", "devnum"), ("051d", *numbers), strict=True):
+            put(tmp_path, f"/sys/bus/usb/devices/{device}/{key}", f"{value}\n")
+    put(tmp_path, "/dev/bus/usb/001/004", "").chmod(0o664)
+    nodes = [found.node for found in MachineSources(Scripted(tmp_path)).usb()]
+    assert [node and node.mode for node in nodes] == [0o664, None, None, None]
 
 
 def test_options_of_a_driver(tmp_path: Path) -> None:

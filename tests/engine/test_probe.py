@@ -13,6 +13,7 @@ import pytest
 from nutwizard.core.facts import Door
 from nutwizard.core.links import (
     DriverData,
+    Examined,
     Finding,
     Link,
     LinkId,
@@ -20,10 +21,10 @@ from nutwizard.core.links import (
     LoggedIn,
     Login,
     Reachable,
-    Rights,
     Server,
     State,
     Target,
+    Told,
 )
 from nutwizard.core.secret import Secret
 from nutwizard.engine.causes import CAUSES
@@ -385,7 +386,9 @@ def test_an_unreachable_server_is_tried_once() -> None:
     host = Counting()
     server = Server("127.0.0.1", free_port())
     links = [
-        link(dataclasses.replace(target, server=server)) for target in EVERY if not isinstance(target, Rights)
+        link(dataclasses.replace(target, server=server))
+        for target in EVERY
+        if not isinstance(target, Told | Examined)
     ]
     found = Prover(host, QUICK).prove(links)
     assert host.dialled == [("127.0.0.1", server.port)]
@@ -421,12 +424,12 @@ def test_below_another_root_nothing_is_asked(target: Target, tmp_path: Path) -> 
     assert (found.state, found.evidence) == (UNKNOWN, "no address is connected to below another root")
 
 
-def test_rights_are_read_from_the_file(tmp_path: Path) -> None:
+def test_what_the_files_tell_is_told_at_once(tmp_path: Path) -> None:
     """Below another root, too."""
     for host in (LiveHost(), OfflineHost(str(tmp_path))):
-        [good] = prove(Rights("upsmonclient"), host)
-        assert (good.state, good.evidence) == (PROVEN, "password and right are in upsd.users")
-        [bad] = prove(Rights("upsmonclient", "it has no password"), host)
+        [good] = prove(Told(evidence="it is there"), host)
+        assert (good.state, good.evidence, good.fix) == (PROVEN, "it is there", "")
+        [bad] = prove(Told(State.BROKEN, "it has no password"), host)
         assert (bad.state, bad.evidence, bad.fix) == (BROKEN, "it has no password", "nutwizard step monitor")
 
 

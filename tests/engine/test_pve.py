@@ -20,7 +20,7 @@ from nutwizard.core.secret import Secret
 from nutwizard.engine import applying
 from nutwizard.engine.apart import apply_apart
 from nutwizard.engine.applying import apply_parts
-from nutwizard.engine.detect import file_fact
+from nutwizard.engine.filefacts import file_fact
 from nutwizard.engine.host import Stat
 from nutwizard.engine.machine import OfflineHost
 from nutwizard.engine.outcome import Outcome

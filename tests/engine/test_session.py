@@ -235,9 +235,11 @@ def test_each_finding_is_told_as_it_is_found(practice: PracticeHost) -> None:
     links = session.watch_links()
     told: list[Finding] = []
     found = session.prove(told=told.append)
-    assert tuple(told) == found
+    assert len(told) == len(found)  # servers are asked side by side
+    assert all(each in found for each in told)
     assert [each.link for each in found] == list(links)
-    assert {each.state for each in found} == {State.PROVEN, State.WAITING}  # the client is not set up yet
+    left = {each.state for each in found if each.state is not State.PROVEN}
+    assert left == {State.WAITING, State.UNKNOWN}  # of the client, and of step outside
     assert len(quick := session.prove(quick=True)) < len(links)
     assert all(each.link in links for each in quick)
     what, values = session.values()

@@ -187,13 +187,20 @@ def offline_host(trail: Trail) -> None:
     looks: tuple[tuple[str, ...], ...] = (
         ("check",),
         ("check", "--json"),
+        ("check", "--quiet"),
+        ("check", "--html", str(work / "proof.html")),
+        ("status",),
+        ("report", "--output", "-"),
+        ("report", "--output", str(work / "report.txt")),
         ("history",),
         ("history", "--json"),
         ("undo",),
         ("recover",),
     )
     for look in looks:
-        bench.run(*at, *look)
+        bench.run(*at, *look, code=None if look[0] in ("check", "status") else 0)
+    assert (work / "report.txt").stat().st_size > 1000
+    assert (work / "proof.html").stat().st_size > 1000
     drawn = named.replace("client.password", "drawn.password").replace("mon.password", "drawn2.password")
     bench.run(*at, "apply", trail.input(work / "drawn.yaml", drawn), "--json")
     for name in ("drawn.password", "drawn2.password"):
@@ -240,7 +247,9 @@ def offline_client(trail: Trail) -> None:
             }
         )
         trail.screens.append(("plain lines in a terminal", terminal.raw))
-    for words in (("check", "--json"), ("history",), ("paths",), ("paths", "--json"), ("undo", "1")):
+    bench.run(*at, "check", "--json", code=None)
+    bench.run(*at, "check", "--fix", "--yes", code=None)
+    for words in (("history",), ("paths",), ("paths", "--json"), ("undo", "1")):
         bench.run(*at, *words)
 
 

@@ -15,12 +15,14 @@ from nutwizard.core.errors import WizardError
 from nutwizard.core.facts import Role
 from nutwizard.engine import registry
 from nutwizard.engine.answers_file import read_answers
-from nutwizard.engine.detect import LARGEST_CONFIG, MOST_LINES
+from nutwizard.engine.filefacts import LARGEST_CONFIG, MOST_LINES
 from nutwizard.engine.machine import OfflineHost
 from nutwizard.engine.session import Session
 from nutwizard.engine.sources import MachineSources
 from nutwizard.formats.redact import masked_lines
-from nutwizard.wording.show import findings_text, plan_text, summary_lines
+from nutwizard.wording.checked import examination_text, quiet_text
+from nutwizard.wording.proof import proof_html
+from nutwizard.wording.show import plan_text, summary_lines
 from tests.hostile.rig import CLIENT_FILES, STOCK, machine
 from tests.hostile.tally import count
 
@@ -73,8 +75,13 @@ def plan_of(root: Path, role: str, *, whole: bool) -> str:
         if not whole:
             return plan_text(session.plan(), color=False)
         said = [str(session.found()), *(session.state(step) for step in session.steps)]
-        findings = session.prove()
-        said += [findings_text(findings), as_json.findings(Role(role), findings, practice=False)]
+        seen = session.examine()
+        said += [
+            examination_text(seen),
+            quiet_text(seen),
+            proof_html(Role(role), seen, 0.0, version="1", practice=False),
+        ]
+        said += [as_json.examination(Role(role), seen, practice=False)]
         found = session.plan()
     except WizardError as error:
         return error.text

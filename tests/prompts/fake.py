@@ -17,6 +17,7 @@ from nutwizard.core.plan import Act, ActKind, FileChange, Plan
 from nutwizard.core.secret import Secret
 from nutwizard.core.site import Client
 from nutwizard.core.text import FileText
+from nutwizard.engine.doctor import Examination
 from nutwizard.engine.outcome import Outcome
 
 ROOT = Owner("root", "root", 0o640)
@@ -243,3 +244,6 @@ class FakeSession:
         self.applied += 1
         report("restart nut-server")
         return self.outcome
+
+    def examine(self, told: Callable[[Finding], None] | None = None) -> Examination:
+        return Examination(self.outcome.findings, (), None, (), Facts(self.door, Kind.PLAIN))

@@ -7,7 +7,7 @@ import pytest
 from nutwizard.core import paths
 from nutwizard.core.answers import Origin, Proposed
 from nutwizard.core.facts import Address, Door, Facts, Kind, Lazy, Role
-from nutwizard.core.links import Finding, Link, LinkId, Rights, State
+from nutwizard.core.links import Finding, Link, LinkId, State, Told
 from nutwizard.core.secret import Secret
 from nutwizard.wording.client_end import addresses_towards, client_lines
 from tests.prompts.fake import CANARY, PROPOSALS, FakeSession
@@ -22,7 +22,7 @@ HERE = (
 
 
 def findings(**found: State) -> list[Finding]:
-    return [Finding(Link(LinkId(link), link, Rights(""), "monitor"), state) for link, state in found.items()]
+    return [Finding(Link(LinkId(link), link, Told(), "monitor"), state) for link, state in found.items()]
 
 
 def said(session: FakeSession, **found: State) -> str:

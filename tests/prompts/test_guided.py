@@ -50,6 +50,16 @@ def test_the_whole_run_writes_after_a_clear_yes() -> None:
     assert PRACTICE not in text
 
 
+def test_the_chain_is_proven_before_anything_is_asked() -> None:
+    session = FakeSession()
+    code, text = play(session, "prove", "quit")
+    assert (code, session.applied) == (Exit.INTERRUPTED, 0)
+    shown = text.partition("[upsd]\nBROKEN\n")[2]
+    assert shown.index("broken    clients log in") < shown.index("mend: open port 3493")
+    assert shown.index("mend: open port 3493") < shown.index("proven    upsd answers")
+    assert "1 broken, 1 proven" in shown
+
+
 def test_enter_alone_never_writes() -> None:
     session = FakeSession()
     code, text = play(session, *[""] * 60)

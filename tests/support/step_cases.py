@@ -131,7 +131,7 @@ def full(name: str) -> str:
         return name
     if name in CLUSTER:
         return CLUSTER[name]
-    if name.startswith(("clients/", "clients.list")):
+    if name.startswith(("clients/", "clients.list", "outside.list")):
         return f"{paths.OWN}/{name}"
     if name.startswith("upssched-cmd"):
         return f"{paths.UPSSCHED_CMD}{name.removeprefix('upssched-cmd')}"
@@ -208,6 +208,8 @@ def _contents(case: Case, stock: Stock) -> dict[str, bytes]:
     elif base:
         files = Case(FOLDER / base).literal("before")
     found = {full(name): data for name, data in files.items()} | case.literal("before")
+    if case.only == "driver" and paths.NUT_CONF not in case.literal("before"):
+        found[paths.NUT_CONF] = b"MODE=netserver\n"
     if "script" in case.spec:
         found[paths.UPSSCHED_CMD] = script_of(case.spec["script"])
     for name, lines in case.spec.get("appended", {}).items():
@@ -229,6 +231,7 @@ def _file(path: str, data: bytes | None, spec: Mapping[str, Any]) -> FileFact:
         return FileFact(path, told.get("kind", "missing"), actual)
     usual = "root:root 0755" if path == paths.UPSSCHED_CMD else "root:nut 0640"
     usual = "root:root 0600" if of_clients(path) else usual
+    usual = "root:root 0644" if path == paths.OUTSIDE else usual
     usual = "root:www-data 0640" if path in CLUSTER.values() else usual
     owner = owner_of(told.get("owner", usual))
     return FileFact(path, "file", actual, FileText(path, data), owner, told.get("changed", WRITTEN))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nutwizard.core.facts import Door, Owner, Role
-from nutwizard.core.links import Finding, Link, LinkId, Rights, State
+from nutwizard.core.links import Finding, Link, LinkId, State, Told
 from nutwizard.core.plan import Act, ActKind, FileChange, Plan
 from nutwizard.core.text import FileText
 from nutwizard.engine.host import Completed
@@ -148,4 +148,4 @@ def names(root: str) -> set[str]:
 
 
 def finding(link: LinkId, state: State, cause: str = "") -> Finding:
-    return Finding(Link(link, f"about {link}", Rights("user"), "mode"), state, cause=cause)
+    return Finding(Link(link, f"about {link}", Told(), "mode"), state, cause=cause)

@@ -22,6 +22,8 @@ from nutwizard.tui.widgets import Pane
 
 #: Seconds until something that is waited for must have come.
 LIMIT = 20.0
+#: Links of a practice host that nobody else follows: the check proves them all.
+LINKS = 16
 #: How often nothing is on its way before a screen counts as settled.
 _STILL = 3
 SMALL, LARGE = (80, 24), (120, 40)
@@ -36,9 +38,12 @@ def open_session(host: PracticeHost) -> Session:
 
 
 def for_nobody_else(session: Session) -> None:
-    """Answer that no client is to follow this host: then each of its links can be proven at once."""
+    """Answer that no client is to follow this host, and all that only a person knows: then each of its links
+    can be proven at once.
+    """
     assert not session.answer("clients", {"clients": ()})
     assert not session.answer("firewall", {"rules": False})
+    assert not session.answer("outside", dict.fromkeys(("switch", "restart", "load"), "yes"))
 
 
 class Person:

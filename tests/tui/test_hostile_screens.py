@@ -15,8 +15,11 @@ from nutwizard.core.facts import Role
 from nutwizard.core.fields import Choice
 from nutwizard.core.links import Finding, State
 from nutwizard.core.plan import Plan
+from nutwizard.core.rules.catalogue import all_rules
+from nutwizard.core.rules.rule import Severity, Spot, Trouble
 from nutwizard.core.shown import safe_text
 from nutwizard.engine import applying
+from nutwizard.engine.doctor import Examination
 from nutwizard.engine.machine import OfflineHost
 from nutwizard.engine.outcome import Outcome
 from nutwizard.engine.practice import PracticeHost
@@ -110,17 +113,20 @@ async def test_titles(session: Session, text: str) -> None:
 def everything(monkeypatch: pytest.MonkeyPatch) -> str:
     """Have the session say hostile things wherever it can."""
     text = " ".join(STRINGS)
-    prove, plan, page = Session.prove, Session.plan, Session.found
+    examine, plan, page = Session.examine, Session.plan, Session.found
 
-    def proofs(self: Session, *, quick: bool = False, told: Any = None) -> tuple[Finding, ...]:
+    def examined(self: Session, told: Any = None) -> Examination:
         found = []
-        for each in prove(self):
+        seen = examine(self)
+        for each in seen.findings:
             link = replace(each.link, subject=text)
             finding = Finding(link, State.BROKEN, evidence=text, cause=text, fix=text, values={text: text})
             found.append(finding)
             if told is not None:
                 told(finding)
-        return tuple(found)
+        rule = replace(all_rules()[0], title=text, cause=text)
+        trouble = Trouble(rule, Spot(text, text, 7, text, Severity.WARNING))
+        return replace(seen, findings=tuple(found), troubles=(trouble,))
 
     def planned(self: Session) -> Plan:
         return replace(plan(self), notes=(text,))
@@ -132,7 +138,7 @@ def everything(monkeypatch: pytest.MonkeyPatch) -> str:
         report(text)
         return Outcome(0, text, (), 1, (text,))  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Session, "prove", proofs)
+    monkeypatch.setattr(Session, "examine", examined)
     monkeypatch.setattr(Session, "plan", planned)
     monkeypatch.setattr(Session, "found", found)
     monkeypatch.setattr(Session, "values", lambda self: (safe_text(text), {safe_text(text): safe_text(text)}))
@@ -185,12 +191,12 @@ async def test_every_screen_over_hostile_files(tmp_path: Path, part: int) -> Non
     async with shown(session) as person:
         await looked(person)
         for number, step in enumerate(session.steps, 1):
-            await person.press(str(number % 10))
+            await person.press(*((str(number % 10),) if number <= 10 else ("end", "enter")))
             assert person.place == step
             assert unsafe(person) == []
             await person.press("f2")
             assert unsafe(person) == []
-            await person.press("escape", "escape")
+            await person.press("escape", "ctrl+o")
         await person.press("t", "d")
         assert unsafe(person) == []
         await person.press("escape", "escape", "ctrl+q", "escape")
@@ -243,12 +249,12 @@ def test_no_byte_of_theirs_reaches_the_terminal(tmp_path: Path) -> None:
     with Terminal(Bench(tmp_path / "bench"), "--root", str(root), "--role", "host") as terminal:
         terminal.until("What will be done", keys="\r")
         terminal.until("Found here")
-        for number, key in enumerate("1234567890", 1):
+        for number, key in enumerate([*"1234567890", "\x1b[F\r"], 1):  # the last one has no digit
             terminal.press(key)
-            terminal.until(f"{number} of 10")
+            terminal.until(f"{number} of 11")
             terminal.press("\t\x1bOQ")
             terminal.until("what would change", keys="\r")
-            terminal.until(f"{number} of 10", keys="\x1b")
+            terminal.until(f"{number} of 11", keys="\x0f")
             terminal.until("Found here")
         terminal.press("\x03")
         terminal.end()

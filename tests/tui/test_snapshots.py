@@ -51,6 +51,7 @@ CASES = [
     Case("client-overview", "vm", ("escape",)),
     Case("client-in-place", "done_vm", ()),
     *_steps("host", 10),
+    Case("host-step-11", "host", ("escape", "end", "enter")),
     *_steps("vm", 5),
     Case("driver-wrong", "host", (*DELAYS, f"={END}{CLEAR}50")),
     Case("driver-letters", "host", (*DELAYS, f"={END}{CLEAR}soon")),

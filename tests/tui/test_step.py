@@ -100,7 +100,7 @@ async def test_a_step_without_anything_to_change_says_so(done_host: PracticeHost
 
 async def test_the_units_that_a_step_restarts_are_told(session: Session) -> None:
     async with shown(session) as person:
-        await person.press("0")
+        await person.press("end", "enter")
         await person.at("services")
         assert "-- Would do --" in person.text
         assert "restart nut-driver-enumerator" in person.pane("#diff")
@@ -126,7 +126,7 @@ async def test_f1_is_the_whole_page_at_the_field(session: Session) -> None:
     async with shown(session) as person:
         await driver(person)
         await person.press("f1")
-        assert person.title.startswith("2 of 10  UPS driver")
+        assert person.title.startswith("2 of 11  UPS driver")
         assert person.title.endswith("about it")
         assert person.pane("#text").startswith("ups.conf has one section for each UPS.")
         await person.press("escape", *DELAYS, "f1")

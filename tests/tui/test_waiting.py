@@ -11,7 +11,7 @@ import pytest
 from nutwizard.core.errors import Exit
 from nutwizard.engine.practice import PracticeHost
 from nutwizard.engine.session import Session
-from tests.tui.screens import LIMIT, Person, open_session, shown
+from tests.tui.screens import LIMIT, LINKS, Person, open_session, shown
 
 TOLD = "Asking this machine and the NUT server; Ctrl+Q leaves."
 
@@ -74,7 +74,7 @@ async def beats(person: Person, key: str, session: Held) -> None:
         (("2",), "answer", "ctrl+n"),
         (("2", "tab"), "hints", "x"),
         ((), "plan", "t"),
-        ((), "prove", "c"),
+        ((), "examine", "c"),
         (("4", "tab"), "draw", "ctrl+g"),
         (("t", "a"), "outage", "w"),
     ],
@@ -137,9 +137,9 @@ async def test_a_slow_session_can_be_left(session: Session, held: Hold) -> None:
 
 async def test_a_check_shows_itself_before_anything_is_proven(alone_host: PracticeHost, held: Hold) -> None:
     async with shown(open_session(alone_host)) as person:
-        work = held("prove")
+        work = held("examine")
         person.app.post_message(person.key("c"))
-        await person.until(lambda: person.title.endswith("0 of 6 asked"), "the check")
+        await person.until(lambda: person.title.endswith(f"0 of {LINKS} asked"), "the check")
         assert all(row.startswith("...") for row in person.options)
         work.go()
-        await person.until(lambda: person.title.endswith("6 proven"), "the proofs")
+        await person.until(lambda: person.title.endswith(f"{LINKS} proven"), "the proofs")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ from nutwizard.core.errors import Exit, Failed
 from nutwizard.core.links import Finding, State
 from nutwizard.engine import health
 from nutwizard.engine.carry import carry_out as real
+from nutwizard.engine.doctor import Examination
 from nutwizard.engine.host import Completed
 from nutwizard.engine.practice import PracticeHost
 from nutwizard.engine.practice.host import READY_PASSWORD
 from nutwizard.engine.session import Session
 from nutwizard.tui import check
-from tests.tui.screens import LIMIT, Person, for_nobody_else, open_session, shown
+from tests.tui.screens import LIMIT, LINKS, Person, for_nobody_else, open_session, shown
 
 
 class Gate:
@@ -87,7 +89,7 @@ async def test_from_the_first_key_to_the_last_page(host: PracticeHost) -> None:
         assert "waiting for the links to be proven" in person.pane("#log")
         await person.press("enter")
         await proven(person)
-        assert person.title.endswith("6 proven")
+        assert person.title.endswith(f"{LINKS} proven")
         assert all(row.startswith("proven") for row in person.options)
         await person.until(lambda: "ups.status" in person.pane("#values"), "the UPS's values")
         assert "ups.status" in person.pane("#values")
@@ -282,26 +284,26 @@ async def write_now(person: Person, gate: Gate) -> None:
 
 async def test_the_proofs_come_one_by_one(alone_host: PracticeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each row turns from three dots to what was found, while the others still wait."""
-    gates = [Gate() for _ in range(6)]
-    real = Session.prove
+    gates = [Gate() for _ in range(LINKS)]
+    real = Session.examine
 
-    def prove(self: Session, *, quick: bool = False, told: Any = None) -> tuple[Finding, ...]:
+    def examine(self: Session, told: Any = None) -> Examination:
         left = iter(gates)
 
         def tell(finding: Finding) -> None:
             next(left)()
             told(finding)
 
-        return real(self, quick=quick, told=tell)
+        return real(self, tell)
 
-    monkeypatch.setattr(Session, "prove", prove)
+    monkeypatch.setattr(Session, "examine", examine)
     async with shown(open_session(alone_host)) as person:
         person.send("c")
         for asked, gate in enumerate(gates):
             await person.until(gate.reached.is_set, "the next proof")
-            await person.until(lambda asked=asked: f"{asked} of 6 asked" in person.title)  # type: ignore[misc]
+            await person.until(lambda asked=asked: f"{asked} of {LINKS} asked" in person.title)  # type: ignore[misc]
             states = [row.split()[0] for row in person.options]
-            assert states == ["proven"] * asked + ["..."] * (6 - asked)
+            assert (states.count("proven"), states.count("...")) == (asked, LINKS - asked)
             gate.open()
         await proven(person)
 
@@ -310,16 +312,16 @@ async def test_a_check_can_be_left_before_its_end(
     done_host: PracticeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = Gate()
-    real = Session.prove
+    real = Session.examine
 
-    def prove(self: Session, *, quick: bool = False, told: Any = None) -> tuple[Finding, ...]:
+    def examine(self: Session, told: Any = None) -> Examination:
         def tell(finding: Finding) -> None:
             gate()
             told(finding)
 
-        return real(self, quick=quick, told=tell)
+        return real(self, tell)
 
-    monkeypatch.setattr(Session, "prove", prove)
+    monkeypatch.setattr(Session, "examine", examine)
     async with shown(open_session(done_host)) as person:
         person.send("c")
         await person.until(gate.reached.is_set, "the first proof")
@@ -383,13 +385,14 @@ async def test_a_check_without_anything_set_up(session: Session) -> None:
 async def test_waiting_links_are_told_on_the_last_page(
     alone_host: PracticeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Session.prove
+    real = Session.examine
 
-    def prove(self: Session, **named: Any) -> tuple[Finding, ...]:
-        found = real(self, **named)
-        return (*found[:-1], Finding(found[-1].link, State.WAITING, cause="it has not come yet"))
+    def examine(self: Session, told: Any = None) -> Examination:
+        found = real(self, told)
+        last = Finding(found.findings[-1].link, State.WAITING, cause="it has not come yet")
+        return replace(found, findings=(*found.findings[:-1], last))
 
-    monkeypatch.setattr(Session, "prove", prove)
+    monkeypatch.setattr(Session, "examine", examine)
     async with shown(open_session(alone_host)) as person:
         await person.press("c")
         await proven(person)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from nutwizard.core import paths
-from nutwizard.engine.detect import LARGEST_CONFIG
+from nutwizard.engine.filefacts import LARGEST_CONFIG
 from nutwizard.engine.host import Host
 from nutwizard.engine.listing.rows import Group, Look, Need, PathKind
 from nutwizard.formats.nutfile import NutFile

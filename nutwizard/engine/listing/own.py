@@ -21,6 +21,8 @@ def own_rows(look: Look, remarks: list[str]) -> tuple[int, int] | None:
     ):
         if path != paths.MONITOR_PASSWORD or look.exists(path):
             look.add(group, PathKind.FILE, path, purpose, Need.PRIVATE, absent=saved)
+    if look.exists(paths.OUTSIDE):
+        look.add(group, PathKind.FILE, paths.OUTSIDE, "what no program can see, as it was answered")
     _clients(look, f"{paths.OWN}/clients")
     look.others(group, paths.OWN, "beside nutwizard's own files")
     kept, note = _transactions(look.host, remarks)

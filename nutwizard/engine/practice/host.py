@@ -11,7 +11,7 @@ from nutwizard.core.facts import Address, Daemon, Door, DriverOptions, Kind, Lis
 from nutwizard.core.units import SERVER
 from nutwizard.engine.host import Completed
 from nutwizard.engine.machine import OfflineHost
-from nutwizard.engine.practice import gate, net
+from nutwizard.engine.practice import gate, net, upssched
 from nutwizard.engine.practice.files import default_folder
 from nutwizard.engine.practice.machine import file_of
 from nutwizard.engine.practice.nut import read_ups, read_users
@@ -84,10 +84,12 @@ class PracticeHost(OfflineHost):
             self._services.ups_conf_written()
 
     def run(self, argv: Sequence[str], *, timeout: float, data: str = "", user: str = "") -> Completed:
-        """systemctl, journalctl and the enumerator's script are answered, in 30 s; nothing else runs."""
-        program = os.path.basename(argv[0])
-        if not os.path.isabs(argv[0]):
-            program = ""
+        """systemctl, journalctl, the enumerator's script and what a check tries are answered, in 30 s.
+
+        Nothing else runs.
+        """
+        words = [word for word in argv[1:] if "=" not in word] if argv[0] == "/usr/bin/env" else list(argv)
+        program = os.path.basename(words[0]) if words and os.path.isabs(words[0]) else ""
         with self._world.lock:
             if program == "systemctl":
                 return systemctl(argv[1:], self._units, self._services)
@@ -95,6 +97,10 @@ class PracticeHost(OfflineHost):
                 return journalctl(argv[1:], self._units, self._hostname())
             if program == _ENUMERATOR_SCRIPT and list(argv[1:2]) == ["--get-service-for-device"]:
                 return self._service_of(argv[-1])
+            if program == "upssched":
+                return upssched.upssched(self, user)
+            if words[0] == paths.UPSSCHED_CMD:
+                return upssched.script(self, words, user)
         return Completed(-1, err=f"{argv[0]}: no such program on the practice machine")
 
     def connect(self, address: str, port: int, timeout: float) -> socket.socket:

@@ -33,7 +33,13 @@ _PROGRAMS = {
         "usr/bin/upsc",
         "usr/sbin/shutdown",
     ),
-    "host": ("usr/sbin/upsd", "usr/sbin/upsdrvctl", "usr/lib/nut/upsd", "usr/bin/pveversion"),
+    "host": (
+        "usr/sbin/upsd",
+        "usr/sbin/upsdrvctl",
+        "usr/lib/nut/upsd",
+        "usr/lib/systemd/system-shutdown/nutshutdown",
+        "usr/bin/pveversion",
+    ),
 }
 _PLACEHOLDER = b"#!/bin/sh\n# stands for a program of the practice machine; nothing is run here\n"
 _NUT_FOLDERS = {"/etc/nut": 0o755, "/var/lib/nut": 0o770, "/run/nut": 0o770}

@@ -1,0 +1,193 @@
+"""The links of the chain that no single answer proves: what files, units and a trial on this machine tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from nutwizard.core import paths
+from nutwizard.core.facts import Door, Facts, Role
+from nutwizard.core.links import Examined, Finding, Link, LinkId, State, Told
+from nutwizard.core.programs import UNKNOWN
+from nutwizard.core.rules.ending import HOOKS, hook_of
+from nutwizard.core.rules.events import calls_upssched, nut_may
+from nutwizard.core.rules.rule import Look, Severity, Trouble
+from nutwizard.core.shutdown import Verdict, judge
+from nutwizard.core.text import Unseen
+from nutwizard.core.units import MONITOR, SERVER, TARGET, units_of
+
+#: (link, what it is, the step that mends it), in the order of the chain.
+_HOST = (
+    (LinkId.UPS, "the UPS", "driver"),
+    (LinkId.DRIVER, "the driver has the UPS for itself", "driver"),
+    (LinkId.EVENTS, "events reach the script", "actions"),
+    (LinkId.SHUTDOWN, "SHUTDOWNCMD", "timing"),
+    (LinkId.POWEROFF, "the UPS is told to cut the power", "monitor"),
+    (LinkId.BOOT, "it comes back after a reboot", "services"),
+    (LinkId.STALE, "nothing is left of a past outage", "services"),
+)
+_CLIENT = tuple(row for row in _HOST if row[0] not in (LinkId.UPS, LinkId.DRIVER, LinkId.POWEROFF))
+_OFF_DEFAULT = "20"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What became of running upssched, and our script, as user nut: `wrong` "" where it went well.
+
+    `why`: why nothing was run; `ran`: what was.
+    """
+
+    why: str = ""
+    wrong: str = ""
+    ran: Sequence[str] = field(default_factory=tuple)
+
+
+def chain_links(role: Role) -> tuple[Link, ...]:
+    """The links of this role that are examined as a whole."""
+    rows = _HOST if role is Role.HOST else _CLIENT
+    return tuple(Link(id, subject, Examined(), step) for id, subject, step in rows)
+
+
+def decided(link: Link, look: Look, troubles: Iterable[Trouble], trial: Trial) -> Finding:
+    """What is found of such a link: broken where a rule says so, else what was seen of it."""
+    own = [each for each in troubles if each.rule.link is link.id and each.severity is Severity.BROKEN]
+    if own and not (link.id is LinkId.DRIVER and _told_elsewhere(look, link.id)):
+        return broken_by(own, link)
+    try:
+        state, evidence = _SEEN[link.id](look, trial)
+    except Unseen as unseen:
+        state, evidence = State.UNKNOWN, f"not seen: only root may read {unseen.path}"
+    fix = f"nutwizard step {link.step}" if state is State.BROKEN else ""
+    return Finding(link, state, evidence, fix=fix)
+
+
+def by_rules_alone(findings: Sequence[Finding], troubles: Iterable[Trouble]) -> Iterator[Finding]:
+    """A broken link for each rule that says so of a link of which no probe has found anything broken."""
+    known = {found.link.id for found in findings if found.state is State.BROKEN}
+    left: dict[str, list[Trouble]] = {}
+    for trouble in troubles:
+        if trouble.severity is Severity.BROKEN and trouble.rule.link not in known:
+            left.setdefault(trouble.rule.id, []).append(trouble)
+    for own in left.values():
+        rule = own[0].rule
+        yield broken_by(own, Link(rule.link, rule.title, Told(State.BROKEN), rule.step))
+
+
+def broken_by(own: Sequence[Trouble], link: Link) -> Finding:
+    """The link as these troubles of it break it."""
+    said = "\n".join(each.said for each in own)
+    return Finding(link, State.BROKEN, said, own[0].rule.cause, own[0].fix)
+
+
+def _told_elsewhere(look: Look, id: LinkId) -> bool:
+    return any(look.broken(id))
+
+
+def _read(look: Look, path: str) -> None:
+    """Raises Unseen for a file without which a link's rules find nothing: that would prove nothing."""
+    _ = look.facts.file(path).data
+
+
+Seen = tuple[State, str]
+
+
+def _ups(look: Look, trial: Trial) -> Seen:
+    """What the UPS shows, which upsd passes on only while the driver has fresh data."""
+    for ups, values in look.values.items():
+        units = {"battery.charge": "charge {} %", "battery.runtime": "runtime {} s", "ups.load": "load {} %"}
+        shown = [text.format(values[name]) for name, text in units.items() if name in values]
+        return State.PROVEN, ", ".join([f"{ups}: status {values.get('ups.status', 'unknown')}", *shown])
+    return State.UNKNOWN, "upsd tells no data of it"
+
+
+def _alone(look: Look, trial: Trial) -> Seen:
+    if not look.facts.runs:
+        return State.UNKNOWN, "only the running machine tells"
+    if not look.ups_conf.names():
+        return State.UNKNOWN, f"{paths.UPS_CONF} has no UPS yet"
+    _read(look, paths.UPS_CONF)
+    return State.PROVEN, "apcupsd is not running, and no guest has its USB device"
+
+
+def _events(look: Look, trial: Trial) -> Seen:
+    notify = look.upsmon.get("NOTIFYCMD")
+    if notify is None:
+        return State.NOT_APPLICABLE, "upsmon.conf has no NOTIFYCMD: nothing is called at events"
+    if not calls_upssched(look):
+        return _own_program(look.facts, (notify.args[0].split() or [""])[0])
+    if not look.upssched.entries("AT"):
+        return State.NOT_APPLICABLE, "upssched.conf has no AT line: no event is acted upon"
+    if trial.wrong:
+        return State.BROKEN, trial.wrong
+    if trial.why:
+        return State.UNKNOWN, trial.why
+    return State.PROVEN, f"ran as user nut: {', '.join(trial.ran)}"
+
+
+def _own_program(facts: Facts, path: str) -> Seen:
+    found = facts.program(path)
+    if found.kind in ("missing", "directory"):
+        return State.BROKEN, f"NOTIFYCMD calls {path}, which is no program"
+    if found.kind == UNKNOWN or found.owner is None:
+        return State.UNKNOWN, f"NOTIFYCMD calls {path}, which could not be looked at"
+    if not nut_may(found.owner, 1):
+        return State.BROKEN, f"NOTIFYCMD calls {path}, which user nut may not run ({found.owner})"
+    return State.PROVEN, f"NOTIFYCMD calls your own {path}, which user nut may run; it was not run"
+
+
+def _shutdown(look: Look, trial: Trial) -> Seen:
+    command = look.upsmon.get("SHUTDOWNCMD")
+    if command is None:
+        return State.BROKEN, f"{paths.UPSMON_CONF} has no SHUTDOWNCMD"
+    judged = judge(command.args[0], look.facts.program, system=look.facts.door is Door.LIVE)
+    if judged.verdict is Verdict.OFF:
+        return (
+            State.PROVEN,
+            f"it shuts this machine down ({paths.UPSMON_CONF}:{command.line}); it was not run",
+        )
+    return State.UNKNOWN, "; ".join(judged.unsure) or "nobody can tell whether it shuts down"
+
+
+def _poweroff(look: Look, trial: Trial) -> Seen:
+    if not look.ups_conf.names():
+        return State.UNKNOWN, f"{paths.UPS_CONF} has no UPS yet"
+    hook = hook_of(look)
+    if hook is None:
+        return State.UNKNOWN, f"{HOOKS[0]} cannot be looked at"
+    flag = look.upsmon.get("POWERDOWNFLAG")
+    names = look.ups_conf.names()
+    off = (look.ups_conf.get(names[0], "offdelay") if names else None) or _OFF_DEFAULT
+    word = flag.args[0] if flag is not None else paths.KILLPOWER
+    return (
+        State.PROVEN,
+        f"{word}, {hook.path.rsplit('/', 1)[1]} and upsdrvctl are in place; {off} s later it cuts",
+    )
+
+
+def _boot(look: Look, trial: Trial) -> Seen:
+    facts = look.facts
+    wanted = [unit for unit in units_of(look.role, ()) if unit in (TARGET, SERVER, MONITOR)]
+    there = [unit for unit in wanted if facts.unit(unit).present]
+    if not facts.units or not there:
+        return State.UNKNOWN, "only the running machine tells which units start"
+    _read(look, paths.NUT_CONF)
+    return State.PROVEN, f"enabled: {', '.join(unit.removesuffix('.service') for unit in there)}"
+
+
+def _stale(look: Look, trial: Trial) -> Seen:
+    statuses = [values.get("ups.status", "") for values in look.values.values()]
+    if not any(statuses):
+        return State.UNKNOWN, "the server does not tell the status of the UPS"
+    _read(look, paths.UPSMON_CONF)
+    return State.PROVEN, f"no FSD in the status ({', '.join(statuses)}), and no flag of a past shutdown"
+
+
+_SEEN = {
+    LinkId.UPS: _ups,
+    LinkId.DRIVER: _alone,
+    LinkId.EVENTS: _events,
+    LinkId.SHUTDOWN: _shutdown,
+    LinkId.POWEROFF: _poweroff,
+    LinkId.BOOT: _boot,
+    LinkId.STALE: _stale,
+}

@@ -1,0 +1,1 @@
+"""The ways in which a set-up that looks fine does not protect, as rules: pure functions of what was seen."""
