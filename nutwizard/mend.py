@@ -102,7 +102,7 @@ class Mender:
         try:
             plan = session.plan()
         except AnswersError as error:
-            return self._ask(",".join(_asking(error, steps)), error.text)
+            return self._without(session, steps, error)
         commands.show_text(f"\n{commands.plan_words(plan)}")
         if plan.empty:
             opening.say("There is nothing that nutwizard can change about it: see what is said at each link.")
@@ -115,6 +115,17 @@ class Mender:
         for text in (*outcome.notes, outcome.text):
             opening.say(text)
         return outcome.code
+
+    def _without(self, session: Session, steps: tuple[str, ...], error: AnswersError) -> Exit:
+        """The other steps first, then those that need an answer of a person."""
+        asking = _asking(error, steps)
+        others = tuple(step for step in steps if step not in asking)
+        if others and asking != list(steps):
+            session.narrow(others)
+            code = self._write(session, others)
+            if code not in _GOES_ON:
+                return code
+        return self._ask(",".join(asking), error.text)
 
     def _ask(self, steps: str, why: str) -> Exit:
         """Have a person answer these steps. Raises UsageError with --yes."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from nutwizard.core import checks, lowbattery, paths
 from nutwizard.core.answers import Origin, Proposed
-from nutwizard.core.delays import CYBERPOWER, GUIDE, delay_problems, driver_problems, guide_delays
+from nutwizard.core.delays import CYBERPOWER, GUIDE, corrected, delay_problems, driver_problems, guide_delays
 from nutwizard.core.draft import Draft
 from nutwizard.core.drivers import lists, refused, untried
 from nutwizard.core.errors import Problem
@@ -194,7 +194,7 @@ def _from_file(found: SectionFile, name: str, facts: Facts) -> Mapping[str, Prop
         text = found.get(name, key)
         in_file = int(text) if text is not None and text.lstrip("-").isdigit() else None
         values[key] = Proposed(in_file, Origin.CURRENT, "from ups.conf") if in_file is not None else guide
-    return values
+    return corrected(driver, values, cyberpower)
 
 
 def _from_usb(facts: Facts, wanted: str | None) -> Mapping[str, Proposed]:

@@ -34,6 +34,27 @@ def guide_delays(driver: str, facts: Facts, cyberpower: bool) -> dict[str, Propo
     return {key: Proposed(value, Origin.GUIDE, notes[key]) for key, value in values.items()}
 
 
+def later_ondelay(driver: str, off: int | None, on: int | None, cyberpower: bool) -> int | None:
+    """An ondelay that comes after the offdelay, in the driver's own unit; None where the two fit."""
+    minutes = driver in BLAZER
+    seconds = on * MINUTE if on is not None and minutes else on
+    if off is None or seconds is None or not 0 < seconds <= off:
+        return None
+    step = MINUTE if cyberpower or minutes else GUIDE["ondelay"] - GUIDE["offdelay"]
+    later = -(-(off + step) // step) * step if step == MINUTE else off + step
+    return later // MINUTE if minutes else later
+
+
+def corrected(driver: str, values: Mapping[str, Proposed], cyberpower: bool) -> Mapping[str, Proposed]:
+    """The proposals, with an ondelay that comes after the offdelay where that of the file does not."""
+    off, on = (values[key].value for key in ("offdelay", "ondelay"))
+    later = later_ondelay(driver, off, on, cyberpower)
+    if later is None:
+        return values
+    note = f"{on} of ups.conf is not after the offdelay: the UPS may stay off"
+    return {**values, "ondelay": Proposed(later, Origin.GUIDE, note)}
+
+
 def driver_problems(facts: Facts, driver: str, lines: Mapping[str, int | None]) -> Iterable[Problem]:
     """A driver that is not installed, and lines (None: none) at which it would end."""
     if facts.runs and facts.nut.drivers and driver not in facts.nut.drivers:
