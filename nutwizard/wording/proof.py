@@ -45,7 +45,9 @@ def status_line(proof: LastProof | None, why: str, now: float, *, practice: bool
         return f"{start}not known: nothing was checked yet. Run: nutwizard check"
     when = f"{_moment(proof.at)} ({age(now - proof.at)})"
     if proof.broken:
-        some = ", ".join(proof.broken[:3]) + (", ..." if len(proof.broken) > 3 else "")
+        some = ", ".join(" ".join(each.split()) for each in proof.broken[:3]) + (
+            ", ..." if len(proof.broken) > 3 else ""
+        )
         return safe_text(f"{start}NOT protected: {some} broken at the check of {when}. Run: nutwizard check")
     if why:
         return safe_text(f"{start}not known: {why} ({when}). Run: nutwizard check")
