@@ -46,6 +46,10 @@ class Mender:
             if code not in _GOES_ON:
                 return code
             role, found = self._look()
+        if mending.is_fresh(found):
+            raise UsageError(
+                "NUT is not set up here yet, so there is nothing to mend.", "Set it up: nutwizard"
+            )
         steps = mending.steps_for(found, tuple(step.name for step in registry.steps_of(role)))
         if steps:
             code = self._plan(role, found, steps)

@@ -13,7 +13,7 @@ from nutwizard.core.units import ALL_DRIVERS, MONITOR, SERVER, driver_unit
 from nutwizard.engine.doctor import Examination
 
 #: Rules whose trouble goes with a restart or a left-over file, not with other contents of NUT's files.
-_LATCHED, _LEFT_OVER = "NW06", "NW31"
+_LATCHED, _LEFT_OVER, _NO_UPS = "NW06", "NW31", "NW48"
 #: Starts what is down and enables what would not come back.
 _SERVICES = "services"
 
@@ -24,6 +24,11 @@ def steps_for(found: Examination, known: tuple[str, ...]) -> tuple[str, ...]:
     if wanted:
         wanted.add(_SERVICES)
     return tuple(step for step in known if step in wanted)
+
+
+def is_fresh(found: Examination) -> bool:
+    """Whether nobody has set NUT up as a server: a UPS is to be chosen by a person."""
+    return any(each.rule.id == _NO_UPS for each in found.troubles)
 
 
 def needs_password(role: Role, found: Examination) -> bool:

@@ -208,6 +208,14 @@ def _refused(look: Look) -> Iterator[Spot]:
             yield Spot(message, paths.UPS_CONF, line_of(look.ups_conf, name, key))
 
 
+def _no_ups(look: Look) -> Iterator[Spot]:
+    """A server may be told to run without one (ALLOW_NO_DEVICE, from 2.8.0 on)."""
+    allowed = look.upsd.get("ALLOW_NO_DEVICE")
+    without = allowed is not None and allowed.args[0].lower() in ("true", "yes", "on", "1")
+    if not look.ups_conf.names() and not without:
+        yield Spot("it has no section, or none that NUT reads", paths.UPS_CONF)
+
+
 RULES = (
     Rule(
         "NW05",
@@ -254,6 +262,16 @@ RULES = (
         Severity.BROKEN,
         "a driver ends at a variable that it does not know, with exit code 0: systemd sees no failure",
         _refused,
+        step="driver",
+        roles=HOST,
+    ),
+    Rule(
+        "NW48",
+        "there is no UPS in ups.conf",
+        LinkId.DRIVER,
+        Severity.BROKEN,
+        "without a section no driver starts, and upsd ends at its start",
+        _no_ups,
         step="driver",
         roles=HOST,
     ),
