@@ -69,7 +69,7 @@ def said_wrong(done: Completed, what: str, limit: float = LIMIT) -> str:
     return f"as user nut: {said}" if any(word in said for word in _COMPLAINTS) else ""
 
 
-#: What upssched says when it cannot do its work (seen with 2.7.4 to 2.8.1), and ends with 0 or 1.
+#: What upssched says when it cannot do its work (seen with 2.7.4 to 2.8.5), and ends with 0 or 1.
 _COMPLAINTS = (
     "Can't open",
     "must be set before",

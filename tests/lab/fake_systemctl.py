@@ -26,10 +26,13 @@ def systemctl(words: list[str]) -> int:
 
 
 def journalctl(words: list[str]) -> int:
-    """Print the journal: `-u UNIT`, `-n N`, `-t TAG`, `-o STYLE` as in render(); others change nothing."""
+    """Print the journal: `-u UNIT`, `-n N`, `-t TAG`, `-o STYLE` as in render(), `--since=@SECONDS`.
+
+    Others change nothing.
+    """
     from . import journal, units
 
-    wanted: dict[str, list[str]] = {"-u": [], "-t": [], "-n": [], "-o": []}
+    wanted: dict[str, list[str]] = {"-u": [], "-t": [], "-n": [], "-o": [], "--since": []}
     rest = iter(_separate(words))
     for word in rest:
         if word in wanted:
@@ -37,6 +40,8 @@ def journalctl(words: list[str]) -> int:
     names = {units.load(units.full_name(name)).name for name in wanted["-u"]}
     entries = [e for e in journal.entries() if not names or e["unit"] in names]
     entries = [e for e in entries if not wanted["-t"] or e["tag"] in wanted["-t"]]
+    begin = max((float(word[1:]) for word in wanted["--since"] if word.startswith("@")), default=0.0)
+    entries = [e for e in entries if e["at"] >= begin]
     if wanted["-n"]:
         entries = entries[-int(wanted["-n"][-1]) :]
     style = wanted["-o"][-1] if wanted["-o"] else "short-iso"
@@ -74,7 +79,7 @@ def systemd_run(words: list[str]) -> int:
 
 def _separate(words: list[str]) -> list[str]:
     """`-nN` and `--unit=X` become two words."""
-    long = {"--unit": "-u", "--lines": "-n", "--output": "-o", "--identifier": "-t"}
+    long = {"--unit": "-u", "--lines": "-n", "--output": "-o", "--identifier": "-t", "--since": "--since"}
     out: list[str] = []
     for word in words:
         name, equals, value = word.partition("=")

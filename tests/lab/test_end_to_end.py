@@ -34,9 +34,9 @@ from .wizard import (
 
 pytestmark = pytest.mark.lab
 
-HOST_LINKS = {"driver", "upsd", "login", "upsmon"}
-CLIENT_LINKS = {"firewall", "upsd", "ups", "driver", "login", "upsmon"}
-UPSMON_CONF = "/etc/nut/upsmon.conf"
+BOTH_LINKS = {"ups", "driver", "upsd", "login", "upsmon", "events", "shutdown", "boot", "stale"}
+HOST_LINKS, CLIENT_LINKS = BOTH_LINKS | {"poweroff"}, BOTH_LINKS | {"firewall"}
+UPSMON_CONF, UPSSCHED_CONF = "/etc/nut/upsmon.conf", "/etc/nut/upssched.conf"
 #: Who runs the script, and what it tells: both through a program that the script calls where it exists.
 NOTIFY = '#!/bin/sh\nlogger -t notify "$(id -un): $1"\n'
 
@@ -81,7 +81,14 @@ def proves_itself(lab: Lab) -> None:
         found = check(machine)
         assert (found.code, found.having("proven"), {link["id"] for link in found.links}) == (0, ids, ids)
         assert found.seconds < CHECK_LIMIT
-        assert wizard(machine, "check").stdout.count("\nproven ") == len(found.links) - 1
+        shown = wizard(machine, "check").stdout
+        assert shown.startswith("[ups]---[driver]---[upsd]---")
+        asked = [link for link in found.links if link["step"] != "outside"]  # what nobody has answered here
+        assert shown.count("\nproven ") == len(asked)
+        short = [link for link in asked if not link["values"]]
+        assert [
+            link for link in short if f"\nproven    {link['subject']}: {link['evidence']}\n" not in shown
+        ] == []
 
 
 def applies_once(machine: Machine, answers: str, units: tuple[str, ...]) -> None:
@@ -135,19 +142,6 @@ def test_the_host_tells_which_of_them_it_is(standalone: Served, pattern: str, ne
     assert found[1] == "nutwizard step monitor"
 
 
-def test_a_dropped_port_is_a_firewall(standalone: Served) -> None:
-    lab = standalone.lab
-    lab.drop_port()
-    try:
-        cause, fix = broken_one(lab.vm, "firewall")
-        assert check(lab.host).broken() == {}
-    finally:
-        lab.open_port()
-    assert cause == "timed out: a firewall drops the packets, or the machine is off"
-    assert "nutwizard firewall enable switches the rule on" in fix
-    wait_clients(lab)
-
-
 def test_a_stopped_server_refuses(standalone: Served) -> None:
     lab = standalone.lab
     with stopped(lab.host, "nut-server"):
@@ -169,8 +163,9 @@ def test_a_wrong_ups_name_is_told_with_the_right_one(standalone: Served) -> None
     vm = standalone.lab.vm
     with edited(vm, UPSMON_CONF, "^MONITOR apc@", "MONITOR eaton@"):
         found = check(vm)
-    assert (found.code, found.having("proven")) == (4, {"firewall", "upsd"})
-    assert {cause for cause, _ in found.broken().values()} == {"unknown UPS"}
+    assert (found.code, set(found.broken())) == (4, {"ups", "login", "upsmon", "events"})
+    assert {found.broken()[id_][0] for id_ in ("ups", "login", "upsmon")} == {"unknown UPS"}
+    assert found.rules() == {"NW13"}  # the AT lines are for the right one
     (ups,) = (link for link in found.links if link["id"] == "ups")
     assert ups["evidence"].endswith("the server has apc")
     assert ups["fix"] == "Take one of the names that the server has: nutwizard step monitor"
@@ -188,8 +183,11 @@ def test_a_stopped_driver_is_told_from_a_stopped_server(standalone: Served) -> N
 
 
 def test_a_name_without_an_address_is_not_a_firewall(standalone: Served) -> None:
-    vm = standalone.lab.vm
-    with edited(vm, UPSMON_CONF, f"^MONITOR apc@{HOST_ADDRESS}", "MONITOR apc@pve.nowhere.example"):
+    vm, nowhere = standalone.lab.vm, "apc@pve.nowhere.example"
+    with (
+        edited(vm, UPSMON_CONF, f"^MONITOR apc@{HOST_ADDRESS}", f"MONITOR {nowhere}"),
+        edited(vm, UPSSCHED_CONF, rf"^(AT \S+) apc@{HOST_ADDRESS}", rf"\1 {nowhere}"),
+    ):
         cause, fix = broken_one(vm, "firewall")
     assert (cause, fix) == (
         "the name does not resolve",
@@ -237,7 +235,7 @@ def test_another_name_and_another_port_go_everywhere(standalone: Served) -> None
         assert (found.code, found.broken()) == (0, {})
         (monitor,) = lines(machine, UPSMON_CONF, "MONITOR")
         assert monitor.split()[1] == system
-        assert {line.split()[2] for line in lines(machine, "/etc/nut/upssched.conf", "AT")} == {system}
+        assert {line.split()[2] for line in lines(machine, UPSSCHED_CONF, "AT")} == {system}
         assert status(machine, system) == "OL"
         wizard(machine, "plan", HOST_ANSWERS if machine is lab.host else CLIENT_ANSWERS)
 

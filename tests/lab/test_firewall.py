@@ -96,6 +96,20 @@ def test_disable_closes_for_new_connections(closed: Site) -> None:
     assert closed.let_in() == {"127.0.0.1", VM_ADDRESS}  # who is in stays in
 
 
+def test_check_fix_switches_the_rule_on(closed: Site) -> None:
+    host, vm = closed.lab.host, closed.lab.vm
+    assert vm.systemctl("stop", "nut-monitor").returncode == 0
+    wait_in(closed)
+    assert set(check(host).broken()) == {"firewall"}
+    wizard(host, "check", "--fix", "--yes")
+    assert closed.node.files() == (CLUSTER.replace(b"|", b""), NODE_LINES)
+    assert b"\n  enabled: yes\n" in host.read(SAVED)
+    wait_until(lambda: asks(vm) == "OL" or None, TAKES)
+    wizard(vm, "check", "--fix", "--yes")  # starts upsmon
+    wait_in(closed, VM_ADDRESS)
+    assert [check(machine).code for machine in (host, vm)] == [0, 0]
+
+
 def test_undo_in_reverse_restores_every_byte(closed: Site) -> None:
     history = wizard(closed.lab.host, "history").stdout
     ids = re.findall(r"(?m)^ *(\d+)  .*  committed  ", history)

@@ -16,7 +16,7 @@ from .wizard import COMMAND, HOST_ANSWERS, apply_host, check, host_answers, quic
 
 pytestmark = pytest.mark.lab
 
-UPS = "apc@localhost"
+UPS, DRIVER = "apc@localhost", "UPS apc, driver usbhid-ups"
 SWITCHED_OFF = "would run: shutdown -h +0"
 #: Longer than the driver (2 s) and upsmon (1 s) take to see a change.
 SEEN = 4.0
@@ -62,8 +62,7 @@ def driver_link(host: Machine) -> str:
     """The evidence of the driver's link; every link is proven."""
     found = check(host)
     assert (found.code, found.broken()) == (0, {})
-    (link,) = (each for each in found.links if each["id"] == "driver")
-    return str(link["evidence"])
+    return str(found.link(DRIVER)["evidence"])
 
 
 def mains(host: Machine) -> None:
@@ -108,7 +107,7 @@ def test_a_driver_that_still_runs_on_other_limits_is_found(host: Machine) -> Non
         ):
             host.write("/etc/nut/ups.conf", text.replace(line, new), group="nut", mode=0o640)
             found = check(host)
-            (link,) = (each for each in found.links if each["id"] == "driver")
+            link = found.link(DRIVER)
             assert (link["status"], link["evidence"]) == ("broken", told)
             assert link["cause"] == "the driver runs on older options"
     finally:

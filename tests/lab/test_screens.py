@@ -58,18 +58,19 @@ def set_up_host(screens: Screens) -> list[str]:
     """Every step of the host, to the end of the writing; the review's headings."""
     screens.open_first()
     lists = {"driver": ("F4", "Escape"), "low battery": ("Space", "Escape")}
-    screens.step("1 of 10  Mode")
-    screens.step("2 of 10  UPS driver", {"description": DESCRIPTION, **DELAYS}, lists)
-    screens.step("3 of 10  Listen address", {}, {"addresses": ("F4", *ONLY_WILDCARD, "Enter")})
-    screens.step("4 of 10  Client user", {"password": CANARY})
-    screens.at("5 of 10  Clients")
+    screens.step("1 of 11  Mode")
+    screens.step("2 of 11  UPS driver", {"description": DESCRIPTION, **DELAYS}, lists)
+    screens.step("3 of 11  Listen address", {}, {"addresses": ("F4", *ONLY_WILDCARD, "Enter")})
+    screens.step("4 of 11  Client user", {"password": CANARY})
+    screens.at("5 of 11  Clients")
     screens.add_client("web", VM_ADDRESS)
-    screens.step("5 of 10  Clients")
-    screens.step("6 of 10  Monitor", {}, {"its password": ("C-g",)})
-    screens.step("7 of 10  Actions", {}, {"events": ("F4", *COMMBAD, "Enter")})
-    screens.step("8 of 10  Timing")
-    screens.step("9 of 10  Firewall")
-    screens.step("10 of 10  Services")
+    screens.step("5 of 11  Clients")
+    screens.step("6 of 11  Monitor", {}, {"its password": ("C-g",)})
+    screens.step("7 of 11  Actions", {}, {"events": ("F4", *COMMBAD, "Enter")})
+    screens.step("8 of 11  Timing")
+    screens.step("9 of 11  Firewall")
+    screens.step("10 of 11  Outside")
+    screens.step("11 of 11  Services")
     screens.at("Review")
     parts = screens.parts()
     screens.write()
@@ -126,7 +127,8 @@ def plain_lines(generated: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         "", generated, "next",
     )  # fmt: skip
     vm = ("continue", "", "next", HOST_ADDRESS, "", "", "", CANARY, "next")
-    return (*host, *actions, *timing, "", *rest), (*vm, *actions, *timing, *rest)  # the host's firewall: no
+    not_now = [""] * 4  # the host's firewall: no; what is outside: unknown
+    return (*host, *actions, *timing, *not_now, *rest), (*vm, *actions, *timing, *rest)
 
 
 @pytest.fixture(scope="module")
@@ -228,10 +230,10 @@ def test_a_line_lost_in_a_step_loses_no_answer(lines: Lab) -> None:
     with Screens(login(host, LOOPBACK), "host") as screens:
         screens.open_first()
         screens.press("C-n")
-        screens.step("2 of 10", {"description": DESCRIPTION, **DELAYS})
-        screens.at("3 of 10")
+        screens.step("2 of 11", {"description": DESCRIPTION, **DELAYS})
+        screens.at("3 of 11")
         screens.press("C-n")
-        screens.at("4 of 10")
+        screens.at("4 of 11")
         screens.on("user name")
         screens.accept()
         screens.send(CANARY)
@@ -243,13 +245,13 @@ def test_a_line_lost_in_a_step_loses_no_answer(lines: Lab) -> None:
     names = ("answers.yaml", "client_user.password", "place")
     assert set(listed.splitlines()) == {" root:root 700", *(f"{name} root:root 600" for name in names)}
     with Screens(login(host, LOOPBACK), "host") as screens:
-        screens.at("4 of 10  Client user")
+        screens.at("4 of 11  Client user")
         screens.says("are here again")
         assert "generated" not in View(screens.still()).fields["password"]
-        for place in ("3 of 10", "2 of 10", "1 of 10", OVERVIEW):
+        for place in ("3 of 11", "2 of 11", "1 of 11", OVERVIEW):
             screens.press("Escape")
             screens.at(place)
-            if place == "2 of 10":
+            if place == "2 of 11":
                 fields = View(screens.still()).fields
                 given = {label: fields[label].split("  ")[0] for label in ("description", *DELAYS)}
                 assert given == {"description": DESCRIPTION, **DELAYS}
@@ -270,7 +272,7 @@ def test_a_line_lost_during_the_writing_stops_nothing(lines: Lab) -> None:
             screens.press("Enter")
         screens.at(OVERVIEW)
         screens.press("2")
-        screens.step("2 of 10  UPS driver  (this step alone)", {"description": "Another one"})
+        screens.step("2 of 11  UPS driver  (this step alone)", {"description": "Another one"})
         screens.begin_writing()
         screens.says("restart nut-driver")
         worker = writer_of(host)

@@ -19,6 +19,7 @@ from typing import Any
 from .dress import CHECKOUT
 from .lab import HOST_ADDRESS, VM_ADDRESS, Lab
 from .machine import Machine, wait_until
+from .startpoints import CLIENT_FILES, standalone_files, stock_files
 
 COMMAND = (sys.executable, "-m", "nutwizard")
 HOST_ANSWERS, CLIENT_ANSWERS = "/root/host.yaml", "/root/client.yaml"
@@ -27,6 +28,13 @@ PASSWORD = "/root/client.password"
 PLACES = ("/etc/nut", "/etc/nutwizard", "/usr/sbin")
 #: A check tries each server once, for 3 s at most; the rest is Python and a slow machine.
 CHECK_LIMIT = 8.0
+#: The VM as Proxmox VE knows it.
+GUEST = f"""name: debiantpl
+agent: 1
+onboot: 1
+ipconfig0: ip={VM_ADDRESS}/24,gw=192.168.1.1
+net0: virtio=BC:24:11:00:00:01,bridge=vmbr0
+"""
 #: Bytes of the smallest pipe.
 _PIPE = 4096
 _QUICK = {"POLLFREQ": 1, "POLLFREQALERT": 1, "HOSTSYNC": 3, "FINALDELAY": 1}
@@ -34,11 +42,12 @@ _QUICK = {"POLLFREQ": 1, "POLLFREQALERT": 1, "HOSTSYNC": 3, "FINALDELAY": 1}
 
 @dataclass(frozen=True)
 class Checked:
-    """What `check --json` found: its exit code, the seconds it took, its links."""
+    """What `check --json` found: its exit code, the seconds it took, its links, what its rules found."""
 
     code: int
     seconds: float
     links: list[dict[str, Any]]
+    findings: list[dict[str, Any]]
 
     def having(self, status: str) -> set[str]:
         """The ids of the links in a state."""
@@ -47,6 +56,15 @@ class Checked:
     def broken(self) -> dict[str, tuple[str, str]]:
         """Cause and fix of each broken link by its id."""
         return {link["id"]: (link["cause"], link["fix"]) for link in self.links if link["status"] == "broken"}
+
+    def rules(self) -> set[str]:
+        """The ids of the rules that have found something."""
+        return {finding["id"] for finding in self.findings}
+
+    def link(self, subject: str) -> dict[str, Any]:
+        """The one link of this subject."""
+        (found,) = (link for link in self.links if link["subject"] == subject)
+        return found
 
 
 def host_answers(ups: str = "apc", port: int = 3493, driver: str = "usbhid-ups") -> str:
@@ -95,10 +113,15 @@ def quick(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def wizard(
-    machine: Machine, *words: str, code: int | None = 0, timeout: float = 60.0
+    machine: Machine,
+    *words: str,
+    code: int | None = 0,
+    timeout: float = 60.0,
+    user: str | None = None,
+    stdin: str | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of nutwizard; raises AssertionError where it ends otherwise than with `code`."""
-    done = machine.run([*COMMAND, *words], cwd=CHECKOUT, timeout=timeout)
+    done = machine.run([*COMMAND, *words], cwd=CHECKOUT, timeout=timeout, user=user, input=stdin)
     if code is not None:
         assert done.returncode == code, f"{machine.name}: {words}:\n{done.stdout}{done.stderr}"
     return done
@@ -116,10 +139,28 @@ def apply_client(lab: Lab, answers: str) -> subprocess.CompletedProcess[str]:
     return wizard(lab.vm, "apply", CLIENT_ANSWERS)
 
 
-def check(machine: Machine) -> Checked:
+@contextmanager
+def pair(password: str, actions: str = "") -> Iterator[Lab]:
+    """The guide's host and its guest, set up by nutwizard; the host knows the guest as its client.
+
+    `password`: of the guests' user; `actions`: more of the host's answers for this step.
+    """
+    stock = quick(stock_files())
+    with Lab(standalone_files(stock), {name: stock[name] for name in CLIENT_FILES}) as lab:
+        assert lab.host.systemctl("start", "nut.target").returncode == 0
+        lab.host.write("/etc/pve/qemu-server/100.conf", GUEST)
+        lab.host.write(PASSWORD, password, mode=0o600)
+        apply_host(lab.host, f"{host_answers()}{actions}clients: {{clients: {{debiantpl: {VM_ADDRESS}}}}}\n")
+        apply_client(lab, client_answers())
+        wait_clients(lab)
+        yield lab
+
+
+def check(machine: Machine, user: str | None = None) -> Checked:
     begin = time.monotonic()
-    done = wizard(machine, "check", "--json", code=None)
-    return Checked(done.returncode, time.monotonic() - begin, json.loads(done.stdout)["links"])
+    done = wizard(machine, "check", "--json", code=None, user=user)
+    seconds, found = time.monotonic() - begin, json.loads(done.stdout)
+    return Checked(done.returncode, seconds, found["links"], found["findings"])
 
 
 def tree(machine: Machine) -> list[str]:
@@ -147,13 +188,19 @@ def journal(machine: Machine, unit: str) -> list[str]:
     return machine.run(["journalctl", "-u", unit, "-o", "cat"], check=True).stdout.splitlines()
 
 
+def change(machine: Machine, path: str, pattern: str, new: str) -> None:
+    """Replace every match of a pattern in a file; owner and mode stay. Raises AssertionError without any."""
+    owner, group, mode, _ = machine.stat(path)
+    text, count = re.subn(pattern, new, machine.read(path).decode(), flags=re.MULTILINE)
+    assert count, f"{path} has no {pattern}"
+    machine.write(path, text, owner, group, mode)
+
+
 @contextmanager
 def edited(machine: Machine, path: str, pattern: str, new: str) -> Iterator[None]:
     """A file with every match of a pattern replaced; afterwards it is as before."""
     data, (owner, group, mode, _) = machine.read(path), machine.stat(path)
-    text, count = re.subn(pattern, new, data.decode(), flags=re.MULTILINE)
-    assert count, f"{path} has no {pattern}"
-    machine.write(path, text, owner, group, mode)
+    change(machine, path, pattern, new)
     try:
         yield
     finally:

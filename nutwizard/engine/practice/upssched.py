@@ -12,13 +12,11 @@ from nutwizard.engine.tree import Tree
 
 
 def upssched(tree: Tree, user: str) -> Completed:
-    """Reading the file as this user. Exit code and words as NUT 2.8.0 was seen to have them."""
+    """Reading the file as this user. Exit code and words as NUT 2.7.4 to 2.8.5 were seen to have them."""
     found = tree.stat(paths.UPSSCHED_CONF)
     if user == "nut" and (found is None or not nut_may(found.owner, 4)):
         why = "No such file or directory" if found is None else "Permission denied"
-        return Completed(
-            1, err=f"Can't open {paths.UPSSCHED_CONF}: Can't open {paths.UPSSCHED_CONF}: {why}\n"
-        )
+        return Completed(1, err=f"Can't open {paths.UPSSCHED_CONF}: {why}\n")
     return Completed(0)
 
 
