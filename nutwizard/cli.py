@@ -92,7 +92,7 @@ def _about_proof(commands: argparse._SubParsersAction[_Parser], check: argparse.
     _command(commands, "status", "one line: protected or not, and since when that is proven")
     event = _command(commands, "test-event", "send one event through upssched and the script, as user nut")
     event.add_argument("event", metavar="EVENT", help="ONBATT, ONLINE, LOWBATT, ...")
-    event.add_argument("--yes", action="store_true", help="also run a script that may shut down by its text")
+    event.add_argument("--yes", action="store_true", help="also run a script or action of your own")
     report = _command(commands, "report", "what another person needs to help, in one file, without passwords")
     report.add_argument("--output", metavar="FILE", help="where to write it; - for the terminal")
 

@@ -41,6 +41,8 @@ class Mender:
 
     def mend(self, role: Role, found: Examination) -> Exit:
         """A forced shutdown that upsd still announces comes first, then the steps, then the firewall."""
+        if self._going_down():
+            raise UsageError("This machine is shutting down: nothing is changed now.")
         if (first := mending.released(role, found)) is not None:
             code = self._release(found, first)
             if code not in _GOES_ON:
@@ -64,6 +66,11 @@ class Mender:
         role, again = self._look()
         checking.tell(self._args, self._host, role, again)
         return Exit.BROKEN if again.broken else Exit.DONE
+
+    def _going_down(self) -> bool:
+        """Whether systemd has begun to stop everything; not where it cannot be asked."""
+        words = ["/usr/bin/systemctl", "is-system-running"]
+        return self._host.run(words, timeout=5.0).out.strip() == "stopping"
 
     def _look(self) -> tuple[Role, Examination]:
         return checking.look(self._args, self._host, self._sources)

@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 #: What stands for a password that turned up anywhere, and for a serial number.
 HIDDEN, SERIAL = "(hidden)", "(serial number)"
 _SERIAL = re.compile(r"(?im)^(\s*(?:\w+\.)*serial\s*[:=]\s*)\S.*$")
+#: Passwords in commands of the user's own: curl's -u, in an address, a bot's token, and by their names.
+_IN_COMMANDS = (
+    re.compile(r"((?:^|\s)(?:-u|--user)[ =]?)[^\s:]+:\S+"),
+    re.compile(r"(://[^\s/:@]+:)[^\s@]+(?=@)"),
+    re.compile(r"(\bbot)\d{6,}:[\w-]{20,}"),
+    re.compile(r"(?i)(\b\w*(?:token|passw\w*|secret|api_?key)\w*\s*[=:]\s*)(?!\*)[^\s\"'&]+"),
+)
 #: Shorter secrets would make holes in ordinary words; they stand in the managed files alone: masked.
 _LEAST = 4
 
@@ -54,6 +61,8 @@ def scrubbed(text: str, facts: Facts) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _LEAST:
             text = text.replace(secret, HIDDEN)
+    for pattern in _IN_COMMANDS:
+        text = pattern.sub(rf"\1{HIDDEN}", text)
     return _SERIAL.sub(rf"\1{SERIAL}", text)
 
 
@@ -148,8 +157,9 @@ def _files(facts: Facts) -> Iterator[str]:
             yield f"-- {path}: {file.kind}"
             continue
         yield f"-- {path}: {file.owner}, {len(file.data)} bytes"
-        if is_unmodified(file.data):
-            yield "      as nutwizard wrote it"
+        if not path.startswith("/etc/"):
+            ours = is_unmodified(file.data)
+            yield f"      {'as nutwizard wrote it' if ours else 'your own: what is in it is not shown'}"
             continue
         for number, line in enumerate(masked_lines(path, file.data), 1):
             if line.strip() and not (line.lstrip().startswith("#") and number > 1):

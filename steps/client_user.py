@@ -102,6 +102,10 @@ class ClientUser(Step[Answers]):
     def links(self, view: View) -> tuple[Link, ...]:
         users = view.sections(paths.UPSD_USERS, users=True)
         names = [user for user in users.names() if upsmon_right(users, user) in SECONDARY]
+        able = [user for user in users.names() if upsmon_right(users, user) in PRIMARY]
+        if not names and able:
+            who = f"no user has upsmon secondary alone; {', '.join(able)} may log in as a client, too"
+            return (Link(LinkId.LOGIN, "a user for the VMs", Told(State.NOT_APPLICABLE, who), self.name),)
         if not names:
             lacks = "no user of upsd.users has the right upsmon secondary (slave): no VM can log in"
             missing = Told(State.BROKEN, lacks)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from nutwizard.core import paths
-from nutwizard.core.facts import Door, Facts, Role
+from nutwizard.core.facts import Door, Role
 from nutwizard.core.links import Examined, Finding, Link, LinkId, State, Told
 from nutwizard.core.programs import UNKNOWN
 from nutwizard.core.rules.ending import HOOKS, hook_of
@@ -14,7 +14,7 @@ from nutwizard.core.rules.events import calls_upssched, nut_may
 from nutwizard.core.rules.rule import Look, Severity, Trouble
 from nutwizard.core.shutdown import Verdict, judge
 from nutwizard.core.text import Unseen
-from nutwizard.core.units import MONITOR, SERVER, TARGET, units_of
+from nutwizard.core.units import APCUPSD, MONITOR, SERVER, TARGET, units_of
 
 #: (link, what it is, the step that mends it), in the order of the chain.
 _HOST = (
@@ -27,7 +27,6 @@ _HOST = (
     (LinkId.STALE, "nothing is left of a past outage", "services"),
 )
 _CLIENT = tuple(row for row in _HOST if row[0] not in (LinkId.UPS, LinkId.DRIVER, LinkId.POWEROFF))
-_OFF_DEFAULT = "20"
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,9 @@ def _alone(look: Look, trial: Trial) -> Seen:
     if not look.ups_conf.names():
         return State.UNKNOWN, f"{paths.UPS_CONF} has no UPS yet"
     _read(look, paths.UPS_CONF)
-    return State.PROVEN, "apcupsd is not running, and no guest has its USB device"
+    running = look.facts.unit(APCUPSD).running
+    daemon = "apcupsd runs, and the driver asks it" if running else "apcupsd is not running"
+    return State.PROVEN, f"{daemon}, and no guest has its USB device"
 
 
 def _events(look: Look, trial: Trial) -> Seen:
@@ -114,18 +115,25 @@ def _events(look: Look, trial: Trial) -> Seen:
     if notify is None:
         return State.NOT_APPLICABLE, "upsmon.conf has no NOTIFYCMD: nothing is called at events"
     if not calls_upssched(look):
-        return _own_program(look.facts, (notify.args[0].split() or [""])[0])
+        return _own_program(look, (notify.args[0].split() or [""])[0])
     if not look.upssched.entries("AT"):
         return State.NOT_APPLICABLE, "upssched.conf has no AT line: no event is acted upon"
     if trial.wrong:
         return State.BROKEN, trial.wrong
     if trial.why:
         return State.UNKNOWN, trial.why
-    return State.PROVEN, f"ran as user nut: {', '.join(trial.ran)}"
+    return State.PROVEN, f"as user nut: {', '.join(trial.ran)}"
 
 
-def _own_program(facts: Facts, path: str) -> Seen:
-    found = facts.program(path)
+def _own_program(look: Look, path: str) -> Seen:
+    """A NOTIFYCMD that is not upssched: looked at where it begins with a program's full path, never run."""
+    heard = [e for e in look.upsmon.entries("NOTIFYFLAG") if "EXEC" in "".join(e.args[1:2]).split("+")]
+    if not heard:
+        return State.NOT_APPLICABLE, "no NOTIFYFLAG has EXEC: NOTIFYCMD is never called"
+    user = look.upsmon.get("RUN_AS_USER")
+    if not path.startswith("/") or "=" in path or (user is not None and user.args[0] != "nut"):
+        return State.UNKNOWN, "NOTIFYCMD is your own command, and was not run"
+    found = look.facts.program(path)
     if found.kind in ("missing", "directory"):
         return State.BROKEN, f"NOTIFYCMD calls {path}, which is no program"
     if found.kind == UNKNOWN or found.owner is None:
@@ -139,6 +147,8 @@ def _shutdown(look: Look, trial: Trial) -> Seen:
     command = look.upsmon.get("SHUTDOWNCMD")
     if command is None:
         return State.BROKEN, f"{paths.UPSMON_CONF} has no SHUTDOWNCMD"
+    if _only_watches(look):
+        return State.NOT_APPLICABLE, "every power value is 0: this machine only watches"
     judged = judge(command.args[0], look.facts.program, system=look.facts.door is Door.LIVE)
     if judged.verdict is Verdict.OFF:
         return (
@@ -148,20 +158,25 @@ def _shutdown(look: Look, trial: Trial) -> Seen:
     return State.UNKNOWN, "; ".join(judged.unsure) or "nobody can tell whether it shuts down"
 
 
+def _only_watches(look: Look) -> bool:
+    """Whether no UPS of upsmon.conf feeds this machine (upsmon.conf(5): power value 0)."""
+    return bool(look.monitors) and all(each.entry.args[1] == "0" for each in look.monitors)
+
+
 def _poweroff(look: Look, trial: Trial) -> Seen:
     if not look.ups_conf.names():
         return State.UNKNOWN, f"{paths.UPS_CONF} has no UPS yet"
+    if _only_watches(look):
+        return State.NOT_APPLICABLE, "every power value is 0: this machine only watches"
     hook = hook_of(look)
     if hook is None:
         return State.UNKNOWN, f"{HOOKS[0]} cannot be looked at"
     flag = look.upsmon.get("POWERDOWNFLAG")
-    names = look.ups_conf.names()
-    off = (look.ups_conf.get(names[0], "offdelay") if names else None) or _OFF_DEFAULT
     word = flag.args[0] if flag is not None else paths.KILLPOWER
-    return (
-        State.PROVEN,
-        f"{word}, {hook.path.rsplit('/', 1)[1]} and upsdrvctl are in place; {off} s later it cuts",
-    )
+    delays = {ups: look.ups_conf.get(ups, "offdelay") for ups in look.ups_conf.names()}
+    said = [f"{ups} cuts {delay} s later" for ups, delay in delays.items() if delay]
+    name = hook.path.rsplit("/", 1)[1]
+    return State.PROVEN, "; ".join([f"{word}, {name} and upsdrvctl are in place", *said])
 
 
 def _boot(look: Look, trial: Trial) -> Seen:
@@ -171,7 +186,10 @@ def _boot(look: Look, trial: Trial) -> Seen:
     if not facts.units or not there:
         return State.UNKNOWN, "only the running machine tells which units start"
     _read(look, paths.NUT_CONF)
-    return State.PROVEN, f"enabled: {', '.join(unit.removesuffix('.service') for unit in there)}"
+    enabled = [unit for unit in there if facts.unit(unit).enabled in ("enabled", "static", "alias")]
+    if not enabled:
+        return State.UNKNOWN, "systemd does not say that any of its units is enabled"
+    return State.PROVEN, f"enabled: {', '.join(unit.removesuffix('.service') for unit in enabled)}"
 
 
 def _stale(look: Look, trial: Trial) -> Seen:

@@ -18,6 +18,7 @@ from nutwizard.core.links import (
     Finding,
     Link,
     LinkId,
+    Listens,
     LoggedIn,
     Reachable,
     Server,
@@ -76,8 +77,8 @@ def examine(
 ) -> Examination:
     """Everything, on facts that were read just now. `told` gets each finding as soon as it is known."""
     view = View(facts, Site(role), registry.asset)
-    links = links_of(view, role)
     jobs = Jobs(host, LIMIT if host.door is Door.LIVE else PRACTICE_LIMIT)
+    links = links_of(view, role)
     log = jobs.begin(lambda: read_log(host, role))  # first: proving leaves lines of its own
     trial = jobs.begin(lambda: _tried(host, view))
     served = [jobs.begin(partial(facts.server, at.address, at.port)) for at in _servers(links)]
@@ -123,6 +124,8 @@ def _unseen(step: str, title: str, path: str) -> Link:
 def _without_files(view: View, role: Role) -> Iterator[Link]:
     """What this machine's own server tells everyone: its UPSes, their data, and whether upsmon is there."""
     server = Server(LOOPBACK[0], NUT_PORT)
+    if role is Role.HOST:
+        yield Link(LinkId.UPSD, f"upsd on {server.address} port {server.port}", Listens(server), "listen")
     served = view.facts.server(server.address, server.port) if role is Role.HOST else None
     for ups in served.ups if served is not None else ():
         yield Link(LinkId.DRIVER, f"driver of {ups}", DriverData(server, ups), "driver")

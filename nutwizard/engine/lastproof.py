@@ -10,7 +10,7 @@ from typing import Any
 
 from nutwizard.core import paths
 from nutwizard.core.facts import Door, Facts, FileFact, Owner
-from nutwizard.core.links import State
+from nutwizard.core.links import LinkId, State
 from nutwizard.core.text import UNSEEN
 from nutwizard.engine.doctor import Examination
 from nutwizard.engine.files import PRIVATE, put
@@ -23,8 +23,8 @@ _PID = f"{paths.RUN_NUT}/upsmon.pid"
 @dataclass(frozen=True)
 class LastProof:
     """`at`: when (seconds since the epoch); `since`: since when every look has found nothing broken, 0 where
-    something was; `counts`: state -> links; `broken`: their subjects; `files`: how the managed files stood;
-    `booted`: when the machine had come up.
+    something was; `counts`: state -> links; `broken`: their subjects, `unsure`: those of the connection that
+    could not be asked; `files`: how the managed files stood; `booted`: when the machine had come up.
     """
 
     at: float
@@ -33,6 +33,11 @@ class LastProof:
     broken: tuple[str, ...]
     files: str
     booted: float
+    unsure: tuple[str, ...] = ()
+
+
+#: Without these nobody is protected, so that not to know of one is not to know.
+_NEEDED = (LinkId.UPS, LinkId.DRIVER, LinkId.UPSD, LinkId.LOGIN, LinkId.UPSMON, LinkId.SHUTDOWN)
 
 
 def remember(host: Host, found: Examination) -> None:
@@ -44,9 +49,14 @@ def remember(host: Host, found: Examination) -> None:
     broken = tuple(each.link.subject for each in found.findings if each.state is State.BROKEN)
     unbroken = before.since if before is not None and before.since else now
     counts = {state.value: states.count(state) for state in State if state in states}
-    since = 0.0 if broken else unbroken
+    unsure = tuple(
+        each.link.subject
+        for each in found.findings
+        if each.state is State.UNKNOWN and each.link.id in _NEEDED and not each.link.awaited
+    )
+    since = 0.0 if broken or unsure else unbroken
     proof = LastProof(
-        now, since, counts, broken, fingerprint(found.facts.files.values()), found.facts.booted()
+        now, since, counts, broken, fingerprint(found.facts.files.values()), found.facts.booted(), unsure
     )
     try:
         host.make_folder(paths.STATE, Owner("root", "root", 0o700))
@@ -59,7 +69,8 @@ def last_proof(host: Host) -> LastProof | None:
     """The last one; None where there is none. Raises PermissionError."""
     try:
         value: dict[str, Any] = json.loads(host.read(paths.PROOF))
-        return LastProof(**{**value, "broken": tuple(value["broken"])})
+        lists = {name: tuple(value[name]) for name in ("broken", "unsure")}
+        return LastProof(**{**value, **lists})
     except PermissionError:
         raise
     except (OSError, ValueError, TypeError, KeyError):
@@ -77,6 +88,8 @@ def fingerprint(files: Iterable[FileFact]) -> str:
 
 def stands(host: Host, proof: LastProof, facts: Facts) -> str:
     """Why the proof says nothing of this moment; "" where it still does."""
+    if proof.unsure:
+        return f"{proof.unsure[0]} could not be asked at the last check"
     if fingerprint(facts.files.values()) != proof.files:
         return "files have changed since the last check"
     if facts.booted() and facts.booted() > proof.at:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from nutwizard.core.facts import Role
-from nutwizard.core.links import ENABLE, DriverData, Finding, LoggedIn, Login, State
+from nutwizard.core.links import ENABLE, DriverData, Finding, Listens, LoggedIn, Login, State
 from nutwizard.core.plan import Act, ActKind, FileChange, Plan
 from nutwizard.core.rules.rule import Severity, Trouble
 from nutwizard.core.units import ALL_DRIVERS, MONITOR, SERVER, driver_unit
@@ -16,12 +16,16 @@ from nutwizard.engine.doctor import Examination
 _LATCHED, _LEFT_OVER, _NO_UPS = "NW06", "NW31", "NW48"
 #: Starts what is down and enables what would not come back.
 _SERVICES = "services"
+#: What a fix says where a step mends it; another fix is a person's work.
+_BY_STEP = "nutwizard step"
 
 
 def steps_for(found: Examination, known: tuple[str, ...]) -> tuple[str, ...]:
     """The steps that mend the broken links and troubles, in the guide's order; what only waits needs none."""
-    wanted = {each.link.step for each in _broken(found)} | {each.rule.step for each in _breaking(found)}
-    if wanted:
+    wanted = {each.link.step for each in _broken(found) if _BY_STEP in each.fix}
+    wanted |= {each.rule.step for each in _breaking(found) if _BY_STEP in each.fix}
+    restarts = any(_hanging(found)) or any(_left_over(found))
+    if wanted or restarts:
         wanted.add(_SERVICES)
     return tuple(step for step in known if step in wanted)
 
@@ -47,7 +51,8 @@ def released(role: Role, found: Examination) -> Plan | None:
 
     It comes first and alone: an upsmon that starts before it shuts its machine down.
     """
-    if not found.facts.unit(SERVER).present or not any(each.rule.id == _LATCHED for each in found.troubles):
+    latched = any(each.rule.id == _LATCHED for each in _breaking(found))
+    if not found.facts.unit(SERVER).present or not latched:
         return None
     why = "only that ends the forced shutdown that it still announces"
     return Plan(role, acts=(Act(ActKind.RESTART, SERVER, why, (_SERVICES,)),))
@@ -72,7 +77,11 @@ def _breaking(found: Examination) -> Iterable[Trouble]:
 
 
 def _hanging(found: Examination) -> Iterable[Act]:
-    """Units that run and do not do their work."""
+    """Units that run and do not do their work; behind an upsd that does not answer nothing else is told."""
+    if any(isinstance(each.link.target, Listens) and _timed_out(each) for each in found.findings):
+        if found.facts.unit(SERVER).running:
+            yield Act(ActKind.RESTART, SERVER, "it runs and does not answer", (_SERVICES,))
+        return
     for each in found.findings:
         target = each.link.target
         if each.state is not State.BROKEN:
@@ -86,9 +95,15 @@ def _hanging(found: Examination) -> Iterable[Act]:
                 yield Act(ActKind.RESTART, unit.name, "it runs and gives no fresh data", (_SERVICES,))
 
 
+def _timed_out(finding: Finding) -> bool:
+    return finding.state is State.BROKEN and (
+        "timed out" in finding.cause or "does not answer" in finding.cause
+    )
+
+
 def _left_over(found: Examination) -> Iterable[FileChange]:
     """The flag of a shutdown that is over: it goes, and an undo brings it back."""
-    places = {each.spot.file for each in found.troubles if each.rule.id == _LEFT_OVER and each.spot.file}
+    places = {each.spot.file for each in _breaking(found) if each.rule.id == _LEFT_OVER and each.spot.file}
     for path in sorted(places):
         program = found.facts.program(path)
         if program.kind == "file" and program.content is not None and program.owner is not None:

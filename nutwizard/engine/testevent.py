@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +13,6 @@ from nutwizard.core.events import DEFAULT_FLAGS, events_of
 from nutwizard.core.facts import Door, Owner
 from nutwizard.core.rules.events import as_nut, calls_upssched, script_of
 from nutwizard.core.rules.rule import Look
-from nutwizard.core.shutdown import Verdict, judge
 from nutwizard.core.upssched import ANY, EXECUTE, At, at_lines
 from nutwizard.core.upsschedcmd import knows_check
 from nutwizard.engine.host import Completed, Host
@@ -22,7 +22,8 @@ from nutwizard.engine.units import JOURNALCTL
 from nutwizard.formats.nutfile import NutFile
 
 #: upssched reads its file there (NUT_CONFPATH, confpath() of NUT's common code): the timers are left out.
-FOLDER = "/run/nutwizard-test"
+#: Each run has a folder of its own behind it.
+FOLDER = "/run/nutwizard-test-"
 #: Seconds: our script takes up to 40 when a server or a terminal is stuck.
 LIMIT = 60.0
 #: How upssched tells that the script failed; of one that went well it says nothing.
@@ -50,9 +51,9 @@ class Sent:
 
 
 def send(host: Host, look: Look, event: str, *, sure: bool) -> Sent:
-    """Send it. Raises UsageError where it cannot be sent, or where a script of the user's own may shut down.
+    """Send it. Raises UsageError where it cannot be sent, or would run a program of the user's own.
 
-    `sure`: such a script is run all the same.
+    `sure`: such a program is run all the same.
     """
     event = event.upper()
     known = events_of(look.version)
@@ -73,8 +74,12 @@ def send(host: Host, look: Look, event: str, *, sure: bool) -> Sent:
     sent = Sent(event, system, flags, (), left)
     if wrong := _goes_nowhere(look, sent, lines):
         return replace(sent, wrong=wrong)
-    for at in run:
-        _harmless(look, at, sure)
+    foreign = _foreign(look)
+    if foreign and not sure:
+        raise UsageError(
+            f"{foreign} is your own, and may do anything, a shutdown too. It was not run.",
+            f"To run it (NUTWIZARD_TEST=yes tells it of the test): nutwizard test-event {event} --yes",
+        )
     if wrong := try_events(host, look).wrong:  # what is sent reads a copy: of the file itself this tells
         return replace(sent, wrong=wrong)
     return _sent(host, look, replace(sent, ran=tuple(str(at) for at in run)))
@@ -82,11 +87,11 @@ def send(host: Host, look: Look, event: str, *, sure: bool) -> Sent:
 
 def _sent(host: Host, look: Look, sent: Sent) -> Sent:
     began = host.now()
-    with _without_timers(host, look):
+    with _without_timers(host, look) as folder:
         done = host.run(
             [
                 *("/usr/bin/env", f"UPSNAME={sent.system}", f"NOTIFYTYPE={sent.event}"),
-                *(f"NUT_CONFPATH={FOLDER}", "NUTWIZARD_TEST=yes"),
+                *(f"NUT_CONFPATH={folder}", "NUTWIZARD_TEST=yes"),
                 *(look.facts.nut.upssched, f"test of {sent.event}"),
             ],
             timeout=LIMIT,
@@ -132,42 +137,38 @@ def _failed(done: Completed) -> str:
     )
 
 
-def _harmless(look: Look, at: At, sure: bool) -> None:
-    """Raises UsageError for a script of the user's own that may shut down, by its text; ours may call one."""
+def _foreign(look: Look) -> str:
+    """The script or program of the user's own that the event would run; "" where all of it is ours."""
     script = script_of(look)
-    if sure or script is None or script.content is None:
-        return
-    path = OWN_ACTIONS if knows_check(script.content.data) else script.path
-    if judge(f"{path} {at.rest[0]}", look.facts.program, system=True).verdict in (Verdict.OFF, Verdict.AGAIN):
-        raise UsageError(
-            f"{path} is your own and can shut this machine down, by its text. It was not run.",
-            "To run it all the same: nutwizard test-event --yes",
-        )
+    if script is None or script.content is None or not knows_check(script.content.data):
+        return script.path if script is not None else ""
+    return OWN_ACTIONS if look.facts.program(OWN_ACTIONS).kind == "file" else ""
 
 
 @contextmanager
-def _without_timers(host: Host, look: Look) -> Iterator[None]:
-    """A copy of upssched.conf that starts and cancels no timer: one would end in a real shutdown."""
+def _without_timers(host: Host, look: Look) -> Iterator[str]:
+    """A folder with upssched.conf without its timers: one would end in a real shutdown."""
     document = NutFile.parse(look.upssched.to_bytes())
     for at in list(at_lines(document)):
         if at.command != EXECUTE:
             document.comment_out(at.entry)
-    path = f"{FOLDER}/upssched.conf"
+    folder = f"{FOLDER}{os.getpid()}"
+    path = f"{folder}/upssched.conf"
     try:
-        _remove(host, path)
-        host.make_folder(FOLDER, Owner("root", "nut", 0o750))
+        _remove(host, path, folder)
+        host.make_folder(folder, Owner("root", "nut", 0o750))
         host.create(path, document.to_bytes(), Owner("root", "nut", 0o640))
     except OSError as error:
         raise Failed(f"{error.filename or path}: {error.strerror}", "Nothing was sent.") from None
     try:
-        yield
+        yield folder
     finally:
         with suppress(OSError):
-            _remove(host, path)
+            _remove(host, path, folder)
 
 
-def _remove(host: Host, path: str) -> None:
-    for each in (path, FOLDER):
+def _remove(host: Host, *paths: str) -> None:
+    for each in paths:
         if host.stat(each, follow=False) is not None:
             host.remove(each)
 

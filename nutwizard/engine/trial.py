@@ -51,7 +51,7 @@ def _try_script(host: Host, look: Look, ran: tuple[str, ...]) -> Trial:
     if script.content is None or not knows_check(script.content.data):
         ours = script.content is not None and is_unmodified(script.content.data)
         why = "is of an earlier nutwizard (nutwizard step actions renews it)" if ours else "is your own"
-        return Trial(ran=(*ran, f"{path} {why} and was not run"))
+        return Trial(ran=(*ran, f"{path} {why} ; user nut may run it, and it was not run"))
     done = host.run([path, CHECK_WORD], timeout=LIMIT, user="nut")
     if done.code != 0:
         return Trial(wrong=said_wrong(done, path) or f"{path} ended with code {done.code} as user nut")

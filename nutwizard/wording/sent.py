@@ -8,7 +8,12 @@ from nutwizard.wording.layout import Line, Tone, lines_of, paint
 
 def sent_text(sent: Sent) -> str:
     """The way of the event: what upsmon does with it, which lines ran, what was printed and logged."""
-    out = [Line(f"{sent.event} for {sent.system or 'no UPS'}, as a test: nothing has happened.", Tone.TITLE)]
+    out = [
+        Line(
+            f"{sent.event} for {sent.system or 'no UPS'}, as a test: nothing has happened to the UPS.",
+            Tone.TITLE,
+        )
+    ]
     out.append(Line(f"upsmon: {sent.flags}{_by_upsmon(sent.flags)}"))
     out += [Line(f"ran as user nut: {line}") for line in sent.ran]
     out += [Line(f"not run in a test: {line}") for line in sent.left]

@@ -145,7 +145,8 @@ STEPS = ("mode", "driver", "listen", "monitor", "actions", "firewall", "services
 
 def test_the_steps_of_what_is_broken_are_planned_in_the_guides_order() -> None:
     found = examined(
-        finding(Listens(SERVER), State.BROKEN, "listen"),
+        finding(Listens(SERVER), State.BROKEN, "listen", "see why; then nutwizard step listen"),
+        finding(Told(), State.BROKEN, "mode", "only a person can mend it"),
         finding(Told(), State.WAITING, "clients"),
         finding(Told(), State.PROVEN, "driver"),
         troubles=(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .dress import CHECKOUT
-from .lab import HOST_ADDRESS, VM_ADDRESS, Lab
+from .lab import BRIDGE, HOST_ADDRESS, VM_ADDRESS, Lab
 from .machine import Machine, wait_until
 from .startpoints import CLIENT_FILES, standalone_files, stock_files
 
@@ -34,6 +34,12 @@ agent: 1
 onboot: 1
 ipconfig0: ip={VM_ADDRESS}/24,gw=192.168.1.1
 net0: virtio=BC:24:11:00:00:01,bridge=vmbr0
+"""
+#: The node's own address is there before upsd starts.
+INTERFACES = f"""auto {BRIDGE}
+iface {BRIDGE} inet static
+\taddress {HOST_ADDRESS}/24
+\tbridge-ports none
 """
 #: Bytes of the smallest pipe.
 _PIPE = 4096
@@ -149,6 +155,7 @@ def pair(password: str, actions: str = "") -> Iterator[Lab]:
     with Lab(standalone_files(stock), {name: stock[name] for name in CLIENT_FILES}) as lab:
         assert lab.host.systemctl("start", "nut.target").returncode == 0
         lab.host.write("/etc/pve/qemu-server/100.conf", GUEST)
+        lab.host.write("/etc/network/interfaces", INTERFACES)
         lab.host.write(PASSWORD, password, mode=0o600)
         apply_host(lab.host, f"{host_answers()}{actions}clients: {{clients: {{debiantpl: {VM_ADDRESS}}}}}\n")
         apply_client(lab, client_answers())
@@ -159,6 +166,7 @@ def pair(password: str, actions: str = "") -> Iterator[Lab]:
 def check(machine: Machine, user: str | None = None) -> Checked:
     begin = time.monotonic()
     done = wizard(machine, "check", "--json", code=None, user=user)
+    assert done.stdout, done.stderr
     seconds, found = time.monotonic() - begin, json.loads(done.stdout)
     return Checked(done.returncode, seconds, found["links"], found["findings"])
 

@@ -10,7 +10,7 @@ from nutwizard.core.facts import Role
 from nutwizard.core.links import Finding, LinkId, Login
 from nutwizard.core.monitorlinks import denied
 from nutwizard.core.rules.passwords import WHOLE, here, incomplete, lost_passwords
-from nutwizard.core.rules.rule import Look, Rule, Severity, Spot
+from nutwizard.core.rules.rule import HOST, Look, Rule, Severity, Spot
 from nutwizard.core.server import is_primary, is_secondary
 from nutwizard.formats.nutfile import Entry
 from nutwizard.formats.sections import ROLES, SectionFile
@@ -193,6 +193,17 @@ def _shown(word: str) -> str:
     return f" ({word.lower()})" if word.lower() in ROLES else ""
 
 
+def _no_primary(look: Look) -> Iterator[Spot]:
+    """The host's own upsmon as secondary of its own UPS; a role word that NUT does not know is NW43's."""
+    names = look.ups_conf.names()
+    own = [m for m in look.monitors if m.local and m.ups in names and m.entry.args[1] != "0"]
+    version = look.version
+    if own and all(is_secondary(monitor.word, version) for monitor in own):
+        for monitor in own:
+            message = f"it watches its own {monitor.ups} as {monitor.word}"
+            yield Spot(message, paths.UPSMON_CONF, monitor.entry.line)
+
+
 RULES = (
     Rule(
         "NW01",
@@ -240,5 +251,15 @@ RULES = (
         "primary and secondary came with NUT 2.8.0; any unknown word gives no right, and is no primary",
         _role_words,
         step="monitor",
+    ),
+    Rule(
+        "NW50",
+        "nobody is primary for the UPS of this host",
+        LinkId.UPSMON,
+        Severity.BROKEN,
+        "only a primary upsmon announces the shutdown to the clients and waits for them",
+        _no_primary,
+        step="monitor",
+        roles=HOST,
     ),
 )

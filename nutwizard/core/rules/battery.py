@@ -107,7 +107,8 @@ def _never(look: Look) -> Iterator[Spot]:
         if not shown and driver not in _NO_LIMIT_SHOWN and not forces(look):
             message = f"{name} shows no limit (battery.charge.low, battery.runtime.low): it may never be low"
             line = line_of(look.ups_conf, name, "driver")
-            yield Spot(message, paths.UPS_CONF, line, severity=Severity.WARNING)
+            severity = Severity.WARNING if driver == "usbhid-ups" else Severity.NOTE
+            yield Spot(message, paths.UPS_CONF, line, severity=severity)
         if driver == "usbhid-ups":
             for kind in found.limits:
                 message = (

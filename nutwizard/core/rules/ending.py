@@ -142,10 +142,13 @@ def _latched(look: Look) -> Iterator[Spot]:
         if {"FSD", "OL"} <= set(status.split()):
             where = "" if look.role is Role.HOST else "on the host: "
             fix = f"{where}systemctl restart nut-server, first and alone; no upsmon may start before that"
-            message = (
-                f"{name} is {status}: power is back, and every upsmon that starts shuts its machine down"
-            )
-            yield Spot(message, fix=fix)
+            message = f"{name} is {status}: power is back, and an upsmon that starts shuts its machine down"
+            severity = None
+            # upsmon ends at the end of its own shutdown: while it runs there, that is under way.
+            if look.role is Role.HOST and any(daemon.name == "upsmon" for daemon in look.facts.daemons()):
+                message = f"{name} is {status} and upsmon runs: a shutdown is under way"
+                severity, fix = Severity.WARNING, "wait until it is over, then: nutwizard check"
+            yield Spot(message, fix=fix, severity=severity)
 
 
 def _stays_off(look: Look) -> Iterator[Spot]:
@@ -187,7 +190,9 @@ def _left_flag(look: Look) -> Iterator[Spot]:
         return
     word = shlex.quote(path)
     fix = f"see why it is there (ls -l {word}; journalctl -u nut-monitor), then: rm {word}"
-    severity = None if look.role is Role.HOST else Severity.WARNING
+    # Where nothing tells that the mains are there it may be needed within seconds.
+    sure = look.role is Role.HOST and any("OL" in status for status in statuses)
+    severity = None if sure else Severity.WARNING
     if found.content is not None and not found.content.data.startswith(_MAGIC):
         message = (
             "it is not of upsmon's making: upsmon sets it no more, and the UPS is not told to cut the power"

@@ -17,6 +17,8 @@ from nutwizard.formats.nutfile import Entry
 
 #: upsmon compares them letter by letter.
 _FLAGS = frozenset({"SYSLOG", "WALL", "EXEC", "IGNORE"})
+#: Folders below /run that Debian's packages make at each boot.
+_KEPT_IN_RUN = ("nut", "nut/upssched")
 _HEADS = ("CMDSCRIPT", "PIPEFN", "LOCKFN")
 #: The events of later versions are not known.
 _NEWEST = (2, 8, 5)
@@ -67,12 +69,14 @@ def _unmatched(look: Look) -> Iterator[Spot]:
     words = {monitor.system for monitor in look.monitors} | {ANY}
     lines = list(at_lines(look.upssched))
     lost = [at for at in lines if at.system not in words]
-    severity = Severity.BROKEN if len(lost) == len(lines) else Severity.WARNING
     if not calls_upssched(look) or len(words) == 1:
         return
     has = ", ".join(sorted(words - {ANY}))
     for at in lost:
         message = f"AT {at.event} is for {at.system}, MONITOR says {has}: it never fires"
+        # A timer that never starts is most often the one that shuts down.
+        worst = at.command == START or len(lost) == len(lines)
+        severity = Severity.BROKEN if worst else Severity.WARNING
         yield Spot(message, paths.UPSSCHED_CONF, at.entry.line, severity=severity)
 
 
@@ -88,13 +92,16 @@ def _no_place(look: Look) -> Iterator[Spot]:
             continue
         folder = entry.args[0].rpartition("/")[0] or "/"
         found = look.facts.program(folder)
+        if (
+            timers
+            and folder.startswith(("/run/", "/var/run/"))
+            and folder.rsplit("/run/")[1] not in _KEPT_IN_RUN
+        ):
+            message = f"{name} is in {folder}: that is gone after a reboot, unless tmpfiles.d makes it again"
+            yield Spot(message, paths.UPSSCHED_CONF, entry.line, severity=Severity.WARNING)
         if found.kind == "missing":
-            yield Spot(
-                f"{name} is in {folder}, which is not there",
-                paths.UPSSCHED_CONF,
-                entry.line,
-                severity=severity,
-            )
+            message = f"{name} is in {folder}, which is not there"
+            yield Spot(message, paths.UPSSCHED_CONF, entry.line, severity=severity)
         elif found.kind == "directory" and not (nut_may(found.owner, 2) and nut_may(found.owner, 1)):
             message = f"{name} is in {folder}, where user nut cannot write ({found.owner})"
             yield Spot(message, paths.UPSSCHED_CONF, entry.line, severity=severity)

@@ -182,6 +182,12 @@ def _hasty(look: Look) -> Iterator[Spot]:
         yield Spot(message, fix=fix)
 
 
+def _not_on_it(look: Look) -> Iterator[Spot]:
+    if look.outside.load == NO:
+        fix = "plug it into a battery-backed outlet of the UPS, then: nutwizard step outside"
+        yield Spot("it is not on a battery outlet of the UPS that it watches, as it was answered", fix=fix)
+
+
 RULES = (
     Rule(
         "NW04",
@@ -246,5 +252,15 @@ RULES = (
         _no_server,
         fix="if this machine is to serve it: nutwizard --role host; if not, take the section out of ups.conf",
         roles=CLIENT,
+    ),
+    Rule(
+        "NW49",
+        "this machine is not on the UPS",
+        LinkId.POWEROFF,
+        Severity.BROKEN,
+        "a machine on another outlet loses its power at once, whatever NUT does",
+        _not_on_it,
+        step="outside",
+        roles=HOST,
     ),
 )
