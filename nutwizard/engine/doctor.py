@@ -5,13 +5,13 @@ It reads, connects and runs what changes nothing; what asks the machine is done 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from nutwizard.core import paths
 from nutwizard.core.chain import Trial, by_rules_alone, chain_links, decided
-from nutwizard.core.facts import Door, Facts, Role
+from nutwizard.core.facts import Door, Facts, Role, Served
 from nutwizard.core.links import (
     DriverData,
     Examined,
@@ -83,7 +83,7 @@ def examine(
     trial = jobs.begin(lambda: _tried(host, view))
     served = [jobs.begin(partial(facts.server, at.address, at.port)) for at in _servers(links)]
     found = _asked(jobs, host, links, told)
-    values = {name: each for one in served if (said := one.value()) for name, each in said.values.items()}
+    values = _values(links, role, (one.value() for one in served))
     read = log.value()
     look = Look(view, found, values, read.rows if read is not None else ())
     troubles = troubles_of(all_rules(), look)
@@ -154,6 +154,15 @@ def _servers(links: Iterable[Link]) -> list[Server]:
     """The servers whose values matter: where a UPS of ours is."""
     found = (each.target.server for each in links if isinstance(each.target, DriverData | Reachable))
     return list(dict.fromkeys(found))
+
+
+def _values(
+    links: Iterable[Link], role: Role, served: Iterable[Served | None]
+) -> dict[str, Mapping[str, str]]:
+    """By UPS its variables; of a client the UPSes that it follows: its server may have others."""
+    own = {each.target.ups for each in links if isinstance(each.target, Reachable)}
+    told = (item for each in served if each is not None for item in each.values.items())
+    return {ups: values for ups, values in told if role is Role.HOST or ups in own}
 
 
 def _tried(host: Host, view: View) -> Trial:
