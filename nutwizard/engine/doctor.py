@@ -79,7 +79,7 @@ def examine(
     view = View(facts, Site(role), registry.asset)
     jobs = Jobs(host, LIMIT if host.door is Door.LIVE else PRACTICE_LIMIT)
     links = links_of(view, role)
-    log = jobs.begin(lambda: read_log(host, role))  # first: proving leaves lines of its own
+    log = jobs.begin(lambda: read_log(host, role))
     trial = jobs.begin(lambda: _tried(host, view))
     served = [jobs.begin(partial(facts.server, at.address, at.port)) for at in _servers(links)]
     found = _asked(jobs, host, links, told)
