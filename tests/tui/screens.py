@@ -232,7 +232,9 @@ class Person:
     def _moving(self) -> bool:
         """Whether a message, a screen or an answer of the session is still on its way."""
         pumps = [self.app, *self.app.screen.walk_children(with_self=True)]
-        at_work = any(each.group != "default" and not each.is_finished for each in self.app.workers)
+        # Of the workers without a group some wait for the person; a step's look at what was typed does not.
+        ends = [each for each in self.app.workers if each.group != "default" or each.name == "_try"]
+        at_work = any(not each.is_finished for each in ends)
         return at_work or self.app._on_the_way or any(pump.message_queue_size for pump in pumps)
 
     @property
