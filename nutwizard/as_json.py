@@ -73,10 +73,11 @@ def examination(role: Role, found: Examination, *, practice: bool) -> str:
 
 def status(proof: LastProof | None, why: str, *, practice: bool) -> str:
     """`protected`, `why`, `at`, `since`, `counts`, `broken`, `practice`; times in seconds since the epoch."""
-    good = proof is not None and bool(proof.since) and not why
+    from nutwizard.engine.lastproof import protects
+
     return _text(
         {
-            "protected": good,
+            "protected": protects(proof, why),
             "why": why or (None if proof is not None else "nothing was checked yet"),
             "at": proof.at if proof is not None else None,
             "since": (proof.since or None) if proof is not None else None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import shlex
 from typing import TYPE_CHECKING
 
 from nutwizard import __version__, commands, opening
@@ -30,7 +29,7 @@ def check(args: argparse.Namespace) -> Exit:
     tell(args, host, role, found)
     if args.html is not None:
         _keep_proof(args, host, role, found)
-    if mender is not None and _to_mend(found):
+    if mender is not None and found.broken:
         return mender.mend(role, found)
     if mender is not None:
         opening.say("Nothing is broken: --fix changes nothing.")
@@ -40,7 +39,7 @@ def check(args: argparse.Namespace) -> Exit:
 def status(args: argparse.Namespace) -> Exit:
     """One line: protected or not, and since when that is proven. Reads what the last check has kept."""
     host, sources = opening.open_host(args, quiet=True)
-    from nutwizard.engine.lastproof import last_proof, stands
+    from nutwizard.engine.lastproof import last_proof, protects, stands
     from nutwizard.wording.proof import status_line
 
     if not host.may_write():
@@ -48,7 +47,7 @@ def status(args: argparse.Namespace) -> Exit:
     proof = last_proof(host)
     why = ""
     if proof is not None:
-        role = _role(args, host, sources)
+        role = role_of(args, host, sources)
         why = stands(host, proof, carry.facts_for(host, sources, role))
     if args.json:
         from nutwizard import as_json
@@ -56,28 +55,26 @@ def status(args: argparse.Namespace) -> Exit:
         commands.show_text(as_json.status(proof, why, practice=host.door is Door.PRACTICE))
     else:
         commands.show_text(status_line(proof, why, host.now(), practice=host.door is Door.PRACTICE))
-    return Exit.DONE if proof is not None and proof.since and not why else Exit.BROKEN
+    return Exit.DONE if protects(proof, why) else Exit.BROKEN
 
 
 def look(args: argparse.Namespace, host: Host, sources: Sources) -> tuple[Role, Examination]:
     """Examine the machine. Raises Unfinished, Locked, UsageError as every command that reads."""
-    from nutwizard.engine.doctor import examine
-    from nutwizard.engine.lastproof import remember
+    from nutwizard.engine.lastproof import examine_and_keep
 
     try:
         opening.read_only(host)
     except NeedsRoot:
         if not getattr(args, "quiet", False):
             opening.say("Without root: whether a change was interrupted is not known.")
-    role = _role(args, host, sources)
+    role = role_of(args, host, sources)
     facts = carry.facts_for(host, sources, role, partly=not host.may_write())
     carry.require_nut(host.label, facts, role)
-    found = examine(host, facts, role)
-    remember(host, found)
-    return role, found
+    return role, examine_and_keep(host, facts, role)
 
 
-def _role(args: argparse.Namespace, host: Host, sources: Sources) -> Role:
+def role_of(args: argparse.Namespace, host: Host, sources: Sources) -> Role:
+    """The role, also where only root may read what tells it. Raises UsageError where nothing does."""
     from nutwizard.engine.roles import proposed_role as by_kind
 
     try:
@@ -109,7 +106,7 @@ def _watched(args: argparse.Namespace, host: Host, sources: Sources) -> Exit:
     from nutwizard import watching
 
     opening.read_only(host)
-    session = opening.open_session(host, sources, _role(args, host, sources), asked=False)
+    session = opening.open_session(host, sources, role_of(args, host, sources), asked=False)
     return watching.watch(session, args)
 
 
@@ -129,8 +126,7 @@ def tell(args: argparse.Namespace, host: Host, role: Role, found: Examination) -
 
 def _as_called(args: argparse.Namespace, text: str) -> str:
     """What is to be run next, on the machine that was looked at."""
-    root = "" if args.root == "/" else f" --root {shlex.quote(args.root)}"
-    where = " --practice" if args.practice else root
+    where = opening.machine_option(args)
     return re.sub(r"(?m)(^ +mend: .*?\bnutwizard)(?= [a-z])", rf"\1{where}", text) if where else text
 
 
@@ -149,9 +145,3 @@ def _mender(args: argparse.Namespace, host: Host, sources: Sources) -> Mender:
     mender = Mender(args, host, sources)
     opening.writing(host, on_battery=args.on_battery)
     return mender
-
-
-def _to_mend(found: Examination) -> bool:
-    from nutwizard.core.rules.rule import Severity
-
-    return found.broken or any(each.severity is Severity.BROKEN for each in found.troubles)

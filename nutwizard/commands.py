@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -205,8 +204,7 @@ def _say_outcome(args: argparse.Namespace, outcome: Outcome, found: Plan) -> Non
     if outcome.in_force and found.files:
         from nutwizard.wording.screens import put_back
 
-        root = "" if args.root == "/" else f" --root {shlex.quote(args.root)}"
-        where = " --practice" if args.practice else root
+        where = opening.machine_option(args)
         show_text(put_back(outcome, lambda words: f"nutwizard{where} {words}"))
     sys.stdout.flush()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import shlex
 import sys
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, TextIO
@@ -57,6 +58,13 @@ def open_host(args: argparse.Namespace, *, quiet: bool = False) -> tuple[Host, S
     offline = OfflineHost(args.root)
     say(f"Below {offline.root}: no unit is touched, no address is connected to.")
     return offline, MachineSources(offline)
+
+
+def machine_option(args: argparse.Namespace) -> str:
+    """The option by which the next command reaches the same machine, a blank before it; "" for this one."""
+    if args.practice:
+        return " --practice"
+    return "" if args.root == "/" else f" --root {shlex.quote(args.root)}"
 
 
 def hint(host: Host) -> str:

@@ -82,7 +82,7 @@ def _parts(
     yield _part("Check", examination_text(found).splitlines())
     yield _part("Found on this machine", _found(facts, role))
     yield _part("Units", [_unit(unit) for unit in facts.units.values()])
-    yield _part("What the server tells", _values(facts, found))
+    yield _part("What the server tells", _values(found))
     yield _part("Plan", _plan(args, host, sources, role))
     yield _part("History", _history(host))
     yield _part("Files", list(_files(facts)))
@@ -117,14 +117,13 @@ def _unit(unit: UnitFact) -> str:
     return f"{unit.name}: {unit.load}, {unit.active}, {unit.enabled or 'no install state'}"
 
 
-def _values(facts: Facts, found: Examination) -> list[str]:
-    lines = []
-    for each in found.findings:
-        server = getattr(each.link.target, "server", None)
-        served = facts.server(server.address, server.port) if server is not None else None
-        for ups, values in served.values.items() if served is not None else ():
-            lines += [f"{ups}: {name}: {value}" for name, value in values.items() if "serial" not in name]
-    return list(dict.fromkeys(lines))
+def _values(found: Examination) -> list[str]:
+    return [
+        f"{ups}: {name}: {value}"
+        for ups, values in found.values.items()
+        for name, value in values.items()
+        if "serial" not in name
+    ]
 
 
 def _plan(args: argparse.Namespace, host: Host, sources: Sources, role: Role) -> list[str]:

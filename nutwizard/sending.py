@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from nutwizard import commands, opening
-from nutwizard.core.errors import Exit, NeedsRoot, UsageError
+from nutwizard import checking, commands, opening
+from nutwizard.core.errors import Exit, NeedsRoot
 from nutwizard.core.rules.rule import Look
 from nutwizard.core.site import Site
 from nutwizard.core.step import View
@@ -18,9 +18,7 @@ def test_event(args: argparse.Namespace) -> Exit:
     if not host.may_write():
         raise NeedsRoot("Only root may become user nut, as whom upssched and the script run.")
     opening.read_only(host)
-    role = opening.proposed_role(args, host, sources)
-    if role is None:
-        raise UsageError("It is not clear what this machine is.", "Say it with --role host or --role client")
+    role = checking.role_of(args, host, sources)
     facts = carry.facts_for(host, sources, role)
     carry.require_nut(host.label, facts, role)
     from nutwizard.engine.testevent import send

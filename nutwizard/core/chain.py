@@ -50,7 +50,7 @@ def chain_links(role: Role) -> tuple[Link, ...]:
 def decided(link: Link, look: Look, troubles: Iterable[Trouble], trial: Trial) -> Finding:
     """What is found of such a link: broken where a rule says so, else what was seen of it."""
     own = [each for each in troubles if each.rule.link is link.id and each.severity is Severity.BROKEN]
-    if own and not (link.id is LinkId.DRIVER and _told_elsewhere(look, link.id)):
+    if own and not (link.id is LinkId.DRIVER and any(look.broken(link.id))):
         return broken_by(own, link)
     try:
         state, evidence = _SEEN[link.id](look, trial)
@@ -76,10 +76,6 @@ def broken_by(own: Sequence[Trouble], link: Link) -> Finding:
     """The link as these troubles of it break it."""
     said = "\n".join(each.said for each in own)
     return Finding(link, State.BROKEN, said, own[0].rule.cause, own[0].fix)
-
-
-def _told_elsewhere(look: Look, id: LinkId) -> bool:
-    return any(look.broken(id))
 
 
 def _read(look: Look, path: str) -> None:

@@ -6,7 +6,7 @@ It reads, connects and runs what changes nothing; what asks the machine is done 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from nutwizard.core import paths
@@ -58,7 +58,8 @@ class Examination:
     """What was found: `findings` of the links, `troubles` of the rules, worst first, and NUT's latest `log`,
     None where it could not be read in time.
 
-    `unseen`: files that this user may not read; what depends on them was not looked at. `facts`: the machine.
+    `unseen`: files that this user may not read; what depends on them was not looked at. `facts`: the machine;
+    `values`: by UPS its variables, as the server told them.
     """
 
     findings: tuple[Finding, ...]
@@ -66,6 +67,7 @@ class Examination:
     log: Log | None
     unseen: tuple[str, ...]
     facts: Facts
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def broken(self) -> bool:
@@ -73,7 +75,7 @@ class Examination:
 
 
 def examine(
-    host: Host, facts: Facts, role: Role, told: Callable[[Finding], None] | None = None
+    host: Host, facts: Facts, role: Role, told: Callable[[Finding], None] = lambda finding: None
 ) -> Examination:
     """Everything, on facts that were read just now. `told` gets each finding as soon as it is known."""
     view = View(facts, Site(role), registry.asset)
@@ -91,14 +93,13 @@ def examine(
     rest = [decided(link, look, troubles, tried) for link in links if isinstance(link.target, Examined)]
     rest += by_rules_alone((*found, *rest), troubles)
     for finding in rest:
-        if told is not None:
-            told(finding)
+        told(finding)
     unseen = tuple(
         path
         for path, file in facts.files.items()
         if file.kind == UNSEEN and path.startswith(f"{paths.NUT}/") and not path.endswith(paths.COPIES)
     )
-    return Examination((*found, *rest), troubles, read, unseen, facts)
+    return Examination((*found, *rest), troubles, read, unseen, facts, values)
 
 
 def links_of(view: View, role: Role) -> tuple[Link, ...]:
@@ -133,7 +134,7 @@ def _without_files(view: View, role: Role) -> Iterator[Link]:
 
 
 def _asked(
-    jobs: Jobs, host: Host, links: Sequence[Link], told: Callable[[Finding], None] | None
+    jobs: Jobs, host: Host, links: Sequence[Link], told: Callable[[Finding], None]
 ) -> tuple[Finding, ...]:
     """The links that a probe can tell of, in their order; one server's are asked one after another."""
     prover = Prover(host)
@@ -144,8 +145,8 @@ def _asked(
     found: dict[int, tuple[Finding, ...]] = {}
     for (n, _), answers in jobs.each(tuple(groups.values()), lambda item: prover.prove((item[1],))):
         found[n] = answers
-        for finding in answers if told is not None else ():
-            told(finding)  # type: ignore[misc]
+        for finding in answers:
+            told(finding)
     late = {n: (Finding(link, State.UNKNOWN, LATE),) for n, link in wanted if n not in found}
     return tuple(finding for n, _ in wanted for finding in (found | late)[n])
 

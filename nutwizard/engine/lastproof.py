@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from nutwizard.core import paths
-from nutwizard.core.facts import Door, Facts, FileFact, Owner
-from nutwizard.core.links import LinkId, State
+from nutwizard.core.facts import Door, Facts, FileFact, Owner, Role
+from nutwizard.core.links import Finding, LinkId, State
 from nutwizard.core.text import UNSEEN
-from nutwizard.engine.doctor import Examination
+from nutwizard.engine.doctor import Examination, examine
 from nutwizard.engine.files import PRIVATE, put
 from nutwizard.engine.host import Host
 
@@ -38,6 +38,20 @@ class LastProof:
 
 #: Without these nobody is protected, so that not to know of one is not to know.
 _NEEDED = (LinkId.UPS, LinkId.DRIVER, LinkId.UPSD, LinkId.LOGIN, LinkId.UPSMON, LinkId.SHUTDOWN)
+
+
+def examine_and_keep(
+    host: Host, facts: Facts, role: Role, told: Callable[[Finding], None] = lambda finding: None
+) -> Examination:
+    """As `doctor.examine`, and what came of it is kept for `status`."""
+    found = examine(host, facts, role, told)
+    remember(host, found)
+    return found
+
+
+def protects(proof: LastProof | None, why: str) -> bool:
+    """Whether the last check says that this machine is protected. `why`: why it says nothing of now."""
+    return proof is not None and bool(proof.since) and not why
 
 
 def remember(host: Host, found: Examination) -> None:

@@ -10,10 +10,14 @@ from nutwizard.core.links import ENABLE, DriverData, Finding, Listens, LoggedIn,
 from nutwizard.core.plan import Act, ActKind, FileChange, Plan
 from nutwizard.core.rules.rule import Severity, Trouble
 from nutwizard.core.units import ALL_DRIVERS, MONITOR, SERVER, driver_unit
+from nutwizard.engine.causes import CAUSES, OWN
 from nutwizard.engine.doctor import Examination
+from nutwizard.engine.nut_errors import AnswerTimeout, ConnectTimeout
 
 #: Rules whose trouble goes with a restart or a left-over file, not with other contents of NUT's files.
 _LATCHED, _LEFT_OVER, _NO_UPS = "NW06", "NW31", "NW48"
+#: What is found of a server that takes a connection, or none, and says nothing.
+_SILENT = (OWN[ConnectTimeout][0], CAUSES[AnswerTimeout][0])
 #: Starts what is down and enables what would not come back.
 _SERVICES = "services"
 #: What a fix says where a step mends it; another fix is a person's work.
@@ -96,9 +100,7 @@ def _hanging(found: Examination) -> Iterable[Act]:
 
 
 def _timed_out(finding: Finding) -> bool:
-    return finding.state is State.BROKEN and (
-        "timed out" in finding.cause or "does not answer" in finding.cause
-    )
+    return finding.state is State.BROKEN and finding.cause in _SILENT
 
 
 def _left_over(found: Examination) -> Iterable[FileChange]:

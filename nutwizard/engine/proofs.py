@@ -28,14 +28,11 @@ class Proofs:
 
         `told` gets each finding as soon as it is known. Raises NeedsRoot and UsageError as `detect` does.
         """
-        from nutwizard.engine.doctor import examine
-        from nutwizard.engine.lastproof import remember
+        from nutwizard.engine.lastproof import examine_and_keep
 
         partly = not self.host.may_write()
         facts = carry.facts_for(self.host, self._machine, self.role, partly=partly)
-        found = examine(self.host, facts, self.role, told)
-        remember(self.host, found)
-        return found
+        return examine_and_keep(self.host, facts, self.role, told or (lambda finding: None))
 
     def prove(
         self, *, quick: bool = False, told: Callable[[Finding], None] | None = None

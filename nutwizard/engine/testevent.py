@@ -17,7 +17,7 @@ from nutwizard.core.upssched import ANY, EXECUTE, At, at_lines
 from nutwizard.core.upsschedcmd import knows_check
 from nutwizard.engine.host import Completed, Host
 from nutwizard.engine.listing.listed import OWN_ACTIONS
-from nutwizard.engine.trial import said_wrong, try_events
+from nutwizard.engine.trial import run_upssched, said_wrong, try_events
 from nutwizard.engine.units import JOURNALCTL
 from nutwizard.formats.nutfile import NutFile
 
@@ -88,15 +88,8 @@ def send(host: Host, look: Look, event: str, *, sure: bool) -> Sent:
 def _sent(host: Host, look: Look, sent: Sent) -> Sent:
     began = host.now()
     with _without_timers(host, look) as folder:
-        done = host.run(
-            [
-                *("/usr/bin/env", f"UPSNAME={sent.system}", f"NOTIFYTYPE={sent.event}"),
-                *(f"NUT_CONFPATH={folder}", "NUTWIZARD_TEST=yes"),
-                *(look.facts.nut.upssched, f"test of {sent.event}"),
-            ],
-            timeout=LIMIT,
-            user="nut",
-        )
+        own = (f"NUT_CONFPATH={folder}", "NUTWIZARD_TEST=yes")
+        done = run_upssched(host, look, sent.system, sent.event, *own, timeout=LIMIT)
     printed = tuple(line for line in (*done.out.splitlines(), *done.err.splitlines()) if line.strip())
     return replace(sent, wrong=_failed(done), out=printed, logged=_logged(host, began))
 

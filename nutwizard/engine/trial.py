@@ -15,7 +15,6 @@ from nutwizard.formats.safe import safe_text
 EVENT = "NUTWIZARD_CHECK"
 #: Seconds for each of the two; upssched reads its file and ends, our script ends at once.
 LIMIT = 3.0
-_ENV = "/usr/bin/env"
 
 
 def try_events(host: Host, look: Look) -> Trial:
@@ -31,16 +30,19 @@ def try_events(host: Host, look: Look) -> Trial:
         return Trial("not tried: only root may become user nut")
     if not as_nut(look):
         return Trial("not tried: upsmon.conf has another RUN_AS_USER than nut")
-    program = look.facts.nut.upssched
     system = next((monitor.system for monitor in look.monitors), "ups@localhost")
-    done = host.run(
-        [_ENV, f"UPSNAME={system}", f"NOTIFYTYPE={EVENT}", program, "nutwizard check"],
-        timeout=LIMIT,
-        user="nut",
-    )
+    done = run_upssched(host, look, system, EVENT, timeout=LIMIT)
     if wrong := said_wrong(done, "upssched"):
         return Trial(wrong=wrong)
-    return _try_script(host, look, (f"{program} (it reads {paths.UPSSCHED_CONF})",))
+    return _try_script(host, look, (f"{look.facts.nut.upssched} (it reads {paths.UPSSCHED_CONF})",))
+
+
+def run_upssched(
+    host: Host, look: Look, system: str, event: str, *variables: str, timeout: float
+) -> Completed:
+    """Run upssched as user nut as upsmon does at an event of this UPS; further `variables`: NAME=VALUE."""
+    words = ("/usr/bin/env", f"UPSNAME={system}", f"NOTIFYTYPE={event}", *variables)
+    return host.run([*words, look.facts.nut.upssched, f"test of {event}"], timeout=timeout, user="nut")
 
 
 def _try_script(host: Host, look: Look, ran: tuple[str, ...]) -> Trial:
@@ -51,7 +53,7 @@ def _try_script(host: Host, look: Look, ran: tuple[str, ...]) -> Trial:
     if script.content is None or not knows_check(script.content.data):
         ours = script.content is not None and is_unmodified(script.content.data)
         why = "is of an earlier nutwizard (nutwizard step actions renews it)" if ours else "is your own"
-        return Trial(ran=(*ran, f"{path} {why} ; user nut may run it, and it was not run"))
+        return Trial(ran=(*ran, f"{path} {why}; user nut may run it, and it was not run"))
     done = host.run([path, CHECK_WORD], timeout=LIMIT, user="nut")
     if done.code != 0:
         return Trial(wrong=said_wrong(done, path) or f"{path} ended with code {done.code} as user nut")
