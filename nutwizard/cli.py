@@ -26,7 +26,13 @@ EPILOG = """exit codes:
 """
 GUIDED = ""
 #: The commands that are not in `commands`, by the module that has them.
-_MODULES = {"check": "checking", "status": "checking", "test-event": "sending", "report": "reporting"}
+_MODULES = {
+    "check": "checking",
+    "status": "checking",
+    "test-event": "sending",
+    "report": "reporting",
+    "rehearse": "rehearsing",
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -80,7 +86,35 @@ def _commands(commands: argparse._SubParsersAction[_Parser]) -> None:
         replay.add_argument(
             "--password-stdin", action="store_true", help="read the password of the VMs' NUT user from stdin"
         )
+    _played(commands)
     _afterwards(commands)
+
+
+def _played(commands: argparse._SubParsersAction[_Parser]) -> None:
+    rehearse = _command(
+        commands, "rehearse", "play a power cut with NUT's own daemons and your files, on copies"
+    )
+    rehearse.add_argument(
+        "--scenario",
+        choices=("cut", "blip", "fsd", "timer", "lowbatt-on-return"),
+        default="cut",
+        help="what happens to the UPS (default: cut)",
+    )
+    rehearse.add_argument(
+        "--client",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="a client: its answers file, its folder, or a folder with its /etc/nut; may be repeated",
+    )
+    rehearse.add_argument(
+        "--real-time", action="store_true", help="your own intervals; takes as long as they say"
+    )
+    rehearse.add_argument(
+        "--verbatim",
+        action="store_true",
+        help="your own SHUTDOWNCMD too, with stand-ins for shutdown and its kin",
+    )
 
 
 def _about_proof(commands: argparse._SubParsersAction[_Parser], check: argparse.ArgumentParser) -> None:
@@ -158,7 +192,7 @@ def _options(to: argparse.ArgumentParser, *, after: bool) -> None:
         ("--plain", "prompts one after the other instead of screens; over a pipe line by line"),
         ("--mouse", "the screens take the mouse; without it the terminal selects text as ever"),
         ("--practice", "a practice machine: nothing outside its folder is touched, nothing is protected"),
-        ("--json", "plan, apply, check, status, history, paths, firewall: results as JSON"),
+        ("--json", "plan, apply, check, rehearse, status, history, paths, firewall: as JSON"),
         ("--on-battery", "whatever writes: also during an outage of the mains"),
     ):
         to.add_argument(name, action="store_true", default=absent if after else False, help=text)

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import shutil
-import sys
-from typing import TYPE_CHECKING
 
 from nutwizard import opening
 from nutwizard.core.errors import Exit, NeedsRoot, UsageError
 from nutwizard.core.facts import Role
 from nutwizard.engine import registry
-
-if TYPE_CHECKING:
-    from nutwizard.wording.layout import Line
 
 
 def explain(args: argparse.Namespace) -> Exit:
@@ -22,7 +16,7 @@ def explain(args: argparse.Namespace) -> Exit:
 
     role = _role(args)
     if args.topic is None:
-        _print(reading.list_lines(role))
+        opening.show_lines(reading.list_lines(role))
         return Exit.DONE
     found = registry.topics(role)
     if args.topic not in found:
@@ -31,7 +25,7 @@ def explain(args: argparse.Namespace) -> Exit:
             raise UsageError(f"There is no page {args.topic}.", f"The pages are {', '.join(found)}.")
         role = other
         opening.say(f"This is a step of a {role} alone.")
-    _print(reading.topic_lines(args.topic, role))
+    opening.show_lines(reading.topic_lines(args.topic, role))
     return Exit.DONE
 
 
@@ -47,10 +41,3 @@ def _role(args: argparse.Namespace) -> Role:
     if found is None:
         opening.say("As a host reads it. For a machine that follows one: --role client")
     return found or Role.HOST
-
-
-def _print(lines: list[Line]) -> None:
-    from nutwizard.wording.reading import text_of
-
-    columns = shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else None
-    opening.write(sys.stdout, text_of(lines, columns).rstrip("\n"))

@@ -6,8 +6,9 @@ import argparse
 import gc
 import os
 import shlex
+import shutil
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from nutwizard.core.answers import AnswersSet
@@ -21,6 +22,7 @@ from nutwizard.formats.safe import safe_text
 if TYPE_CHECKING:
     from nutwizard.engine.detect import Sources
     from nutwizard.engine.session import Session
+    from nutwizard.wording.layout import Line
 
 
 def open_host(args: argparse.Namespace, *, quiet: bool = False) -> tuple[Host, Sources]:
@@ -99,6 +101,14 @@ def write(stream: TextIO, text: str) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+
+
+def show_lines(lines: Sequence[Line]) -> None:
+    """Print a result made of lines, wrapped to the terminal where there is one."""
+    from nutwizard.wording.reading import text_of
+
+    columns = shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else None
+    write(sys.stdout, text_of(lines, columns).rstrip("\n"))
 
 
 def read_only(host: Host) -> None:

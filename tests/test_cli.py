@@ -33,7 +33,7 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 COMMANDS: Mapping[str, list[str]] = {
     "": [], "step": ["mode"], "plan": ["a.yaml"], "apply": ["a.yaml"], "check": [], "undo": [], "history": [],
     "recover": [], "forget": ["3"], "explain": ["driver"], "paths": [], "firewall": ["manual"],
-    "status": [], "test-event": ["ONBATT"], "report": [],
+    "status": [], "test-event": ["ONBATT"], "report": [], "rehearse": [],
 }  # fmt: skip
 OPTIONS: list[tuple[list[str], str, Any]] = [
     (["--role", "client"], "role", "client"),
@@ -569,6 +569,7 @@ def test_readme_has_the_options_and_commands() -> None:
         "--output",
     }
     of_one_command |= {"--from", "--port", "--interface", "--to"}
+    of_one_command |= {"--scenario", "--client", "--real-time", "--verbatim"}
     assert {
         word for row in rows("Commands") for word in re.findall(r"--[a-z-]+", row[0])
     } == known - of_one_command

@@ -83,6 +83,12 @@ def _number(word: str) -> int:
     return int(word) if word.isascii() and word.isdigit() and len(word) < 10 else 0
 
 
+def notify_messages(document: NutFile) -> dict[str, str]:
+    """NOTIFYMSG by event type."""
+    lines = (entry.args for entry in document.entries("NOTIFYMSG"))
+    return {args[0].upper(): args[1] for args in lines if len(args) > 1}
+
+
 def own_line(document: NutFile, name: str) -> Entry | None:
     """The line that counts for one of STOCK, where its value is not Debian's.
 

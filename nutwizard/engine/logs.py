@@ -11,6 +11,7 @@ from nutwizard.core.facts import Door, Role
 from nutwizard.core.loglines import lines_of
 from nutwizard.core.logtexts import MOST_ROWS, WINDOW, Row, events_of, folded, reader, remarks
 from nutwizard.core.units import MONITOR, SERVER
+from nutwizard.core.upsmon import notify_messages
 from nutwizard.engine.host import Host
 from nutwizard.engine.units import JOURNALCTL
 from nutwizard.formats.nutfile import NutFile
@@ -118,9 +119,7 @@ def _own_texts(host: Host) -> Mapping[str, str]:
         document = NutFile.parse(host.read(paths.UPSMON_CONF))
     except OSError:
         return {}
-    return {
-        entry.args[0].upper(): entry.args[1] for entry in document.entries("NOTIFYMSG") if len(entry.args) > 1
-    }
+    return notify_messages(document)
 
 
 def _zone(host: Host) -> tzinfo:

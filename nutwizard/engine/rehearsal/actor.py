@@ -1,0 +1,241 @@
+"""One machine of a stage, PID 1 of its own namespaces: it does what it is told, and tells what happens."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import socket
+import struct
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nutwizard.engine.rehearsal import copy, kernel
+from nutwizard.engine.rehearsal.part import Part, Placed
+
+ENVIRONMENT = {
+    "HOME": "/root",
+    "LANG": "C.UTF-8",
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+}
+#: A line of an event is written in one piece: PIPE_BUF is 4096, and JSON may need six bytes for a character.
+_LONGEST = 600
+_SYSLOG_HEAD = 40
+_ROOM = 1 << 16
+
+
+def start(part: Part, events: int) -> tuple[int, socket.socket]:
+    """Start a machine; its PID as seen from here, and the socket for its orders. Raises OSError.
+
+    `events`: the pipe that every machine writes to, a JSON object a line.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    outer = os.fork()
+    if outer == 0:
+        ours.close()
+        _apart(part, theirs, events)
+    theirs.close()
+    told = ours.recv(64)
+    if not told:
+        raise OSError(f"the machine {part.name} could not be started")
+    return int(told), ours
+
+
+def _apart(part: Part, orders: socket.socket, events: int) -> None:
+    """Never returns. The process in between waits for the machine: it is its parent, with its own PID 1."""
+    try:
+        kernel.die_with_parent()
+        kernel.unshare(
+            kernel.NEW_MOUNTS | kernel.NEW_NAME | kernel.NEW_IPC | kernel.NEW_NETWORK | kernel.NEW_PIDS
+        )
+        inner = os.fork()
+        if inner == 0:
+            kernel.die_with_parent()
+            _Actor(part, orders, events).live()
+        orders.send(str(inner).encode())
+        orders.close()
+        os.waitpid(inner, 0)
+    except BaseException as error:  # noqa: BLE001 - there is nobody above to raise it to
+        tell(events, part.name, "failed", text=f"{type(error).__name__}: {error}")
+    os._exit(1)
+
+
+def tell(events: int, machine: str, kind: str, **more: Any) -> None:
+    """Write one event, in one piece."""
+    event = {"at": time.monotonic(), "machine": machine, "kind": kind, **more}
+    os.write(events, json.dumps(event).encode("ascii") + b"\n")
+
+
+class _Actor:
+    def __init__(self, part: Part, orders: socket.socket, events: int) -> None:
+        self._part, self._orders, self._events = part, orders, events
+        self._selector = selectors.DefaultSelector()
+        self._runs: dict[int, tuple[str, int]] = {}
+        self._outputs: dict[str, bytes] = {}
+
+    def live(self) -> None:
+        """Never returns."""
+        try:
+            copy.build(self._part)
+            self._listen()
+            self._tell("ready")
+            while True:
+                for key, _ in self._selector.select():
+                    handle: Callable[[], None] = key.data
+                    handle()
+        except BaseException as error:  # noqa: BLE001 - told, since nobody sees a trace
+            self._tell("failed", text=f"{type(error).__name__}: {error}")
+        os._exit(1)
+
+    def _listen(self) -> None:
+        self._log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._log.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self._log.bind("/dev/log")
+        os.chmod("/dev/log", 0o666)
+        self._selector.register(self._log, selectors.EVENT_READ, self._hear_log)
+        self._selector.register(self._orders, selectors.EVENT_READ, self._obey)
+        said = os.open(copy.SAID, os.O_RDWR | os.O_NONBLOCK)
+        self._read_lines(said, "said", "")
+        wake, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+
+        def reap() -> None:
+            with contextlib.suppress(BlockingIOError):
+                os.read(wake, 4096)
+            self._reap()
+
+        self._selector.register(wake, selectors.EVENT_READ, reap)
+
+    def _tell(self, kind: str, **more: Any) -> None:
+        tell(self._events, self._part.name, kind, **more)
+
+    def _hear_log(self) -> None:
+        data, ancillary, _, _ = self._log.recvmsg(_ROOM, socket.CMSG_SPACE(12))
+        pid, uid = 0, -1
+        for _, kind, raw in ancillary:
+            if kind == socket.SCM_CREDENTIALS:
+                pid, uid, _ = struct.unpack("3i", raw[:12])
+        self._tell("log", pid=pid, uid=uid, text=_text(data.rstrip(b"\n\0"), _LONGEST + _SYSLOG_HEAD))
+
+    def _read_lines(self, descriptor: int, kind: str, name: str) -> None:
+        """Tell every line that comes from a pipe. The end of one that is never ended is told as well."""
+        rest = b""
+
+        def read() -> None:
+            nonlocal rest
+            try:
+                data = os.read(descriptor, _ROOM)
+            except BlockingIOError:
+                return
+            *lines, rest = (rest + data).split(b"\n")
+            if not data or len(rest) > _ROOM:
+                lines, rest = [*lines, rest], b""
+            for line in filter(None, lines):
+                self._tell(kind, name=name, text=_text(line, _LONGEST))
+            if not data:
+                self._selector.unregister(descriptor)
+                os.close(descriptor)
+
+        self._selector.register(descriptor, selectors.EVENT_READ, read)
+
+    def _obey(self) -> None:
+        data = self._orders.recv(_ROOM)
+        if not data:
+            os._exit(0)  # the stage is gone: the kernel ends everything in here
+        order = json.loads(data)
+        number = order.pop("number")
+        try:
+            answer = getattr(self, f"_do_{order.pop('do')}")(number, **order)
+        except OSError as error:
+            answer = {"error": str(error)}
+        if answer is not None:
+            self._tell("reply", number=number, **answer)
+
+    def _do_start(self, number: int, name: str, argv: Sequence[str]) -> dict[str, Any]:
+        """Start a daemon; what it prints is told line by line."""
+        ours, theirs = os.pipe2(os.O_CLOEXEC)
+        nothing = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        pid = _spawn(argv, theirs, nothing)
+        os.close(nothing)
+        os.close(theirs)
+        self._runs[pid] = (name, 0)
+        self._read_lines(ours, "out", name)
+        return {"pid": pid}
+
+    def _do_run(self, number: int, argv: Sequence[str], text: str = "", trusted: bool = False) -> None:
+        """Run a program to its end: the reply has its code and the beginning of what it printed.
+
+        `trusted`: it keeps the rights of the stage, to set up the network.
+        """
+        file = os.memfd_create("out", os.MFD_CLOEXEC)
+        source = os.memfd_create("in", os.MFD_CLOEXEC)
+        os.write(source, text.encode())
+        os.lseek(source, 0, os.SEEK_SET)
+        pid = _spawn(argv, file, source, trusted=trusted)
+        os.close(source)
+        self._runs[pid] = ("", number)
+        self._outputs[str(pid)] = str(file).encode()
+
+    def _do_put(self, number: int, path: str, text: str) -> dict[str, Any]:
+        """Replace the text of a file, keeping its owner and mode; whoever reads it never sees half of it."""
+        found = os.stat(path)
+        copy.put(
+            Placed(f"{path}.new", text.encode(), str(found.st_uid), str(found.st_gid), found.st_mode & 0o777)
+        )
+        os.rename(f"{path}.new", path)
+        return {}
+
+    def _do_look(self, number: int, path: str) -> dict[str, Any]:
+        """Whether a file is there."""
+        return {"there": os.path.exists(path)}
+
+    def _do_alive(self, number: int) -> dict[str, Any]:
+        """The daemons started here that run still."""
+        return {"names": sorted(name for name, _ in self._runs.values() if name)}
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            name, number = self._runs.pop(pid, ("", 0))
+            code = os.waitstatus_to_exitcode(status)
+            if number:
+                file = int(self._outputs.pop(str(pid)))
+                said = os.pread(file, _LONGEST, 0)
+                os.close(file)
+                self._tell("reply", number=number, code=code, text=_text(said, _LONGEST))
+            elif name:
+                self._tell("ended", name=name, code=code)
+
+
+def _spawn(argv: Sequence[str], out: int, source: int, *, trusted: bool = False) -> int:
+    """Start a program in a session of its own, without the rights that could reach the computer."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.dup2(source, 0)
+        os.dup2(out, 1)
+        os.dup2(out, 2)
+        if not trusted:
+            kernel.drop_capabilities()
+        os.execve(argv[0], list(argv), ENVIRONMENT)
+    except OSError as error:
+        os.write(2, f"{argv[0]}: {error.strerror}\n".encode())
+    os._exit(127)
+
+
+def _text(data: bytes, limit: int) -> str:
+    return data[:limit].decode("utf-8", "replace")

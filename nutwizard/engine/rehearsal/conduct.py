@@ -1,0 +1,156 @@
+"""The order of a rehearsal: daemons as systemd starts them, then the UPS, until everything has gone down."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from nutwizard.core.rehearsal.moments import TAG
+from nutwizard.engine.rehearsal.part import Part, Turn
+
+if TYPE_CHECKING:
+    from nutwizard.engine.rehearsal.stage import Event, Stage
+
+#: Seconds. The driver's first data, and every upsmon's login.
+_DATA, _LOGINS = 15.0, 12.0
+_STOP = 5.0
+_EVERY = 0.15
+_UPSC, _UPSMON = "/bin/upsc", "/sbin/upsmon"
+#: A line that is an address alone: upsc also says what it misses of SSL.
+_ADDRESS = re.compile(r"(?m)^[0-9a-fA-F.:]+$")
+#: What upsmon and upsd say of a login that will not come.
+_REFUSED = ("failed - got", "Can't login", "Unable to use old-style MONITOR", "insufficient power")
+
+
+class _Ends:
+    """Which machines are on their way down: those whose SHUTDOWNCMD has run."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.expected = {part.name for part in stage.play.parts if "upsmon" in part.daemons}
+        self.down: set[str] = set()
+
+    def seen(self, event: Event) -> bool:
+        """Take note of an event; whether it ended a machine."""
+        if event["kind"] != "log" or f"{TAG}: ran " not in event["text"]:
+            return False
+        called = event["text"].partition(f"{TAG}: ran ")[2].split(" ")[0]
+        if called not in ("SHUTDOWNCMD", "shutdown", "poweroff", "halt"):
+            return False
+        self.down.add(event["machine"])
+        return True
+
+    def all(self, event: Event) -> bool:
+        """Take note of an event; whether all are down now."""
+        self.seen(event)
+        return self.down >= self.expected
+
+
+def conduct(stage: Stage) -> None:
+    """Play from the start of the daemons to the end of the last machine. Raises OSError."""
+    ends = _Ends(stage)
+    host = stage.play.parts[0]
+    serving = _serve(stage, host)
+    _watch(stage, host, serving)
+    if not serving:
+        return
+    stage.tell("begin")
+    for turn in stage.play.turns:
+        _turn(stage, host, turn, ends)
+    if stage.play.fsd:
+        stage.tell("fsd", on=host.name)
+        code, said = stage.run(host.name, _UPSMON, "-c", "fsd")
+        stage.tell("asked", code=code, text=said)
+    if ends.down < ends.expected or not ends.expected:
+        stage.until(ends.all, stage.play.patience)
+    stage.until(ends.all if not ends.expected else lambda event: ends.seen(event) and False, stage.play.rest)
+    _afterwards(stage, host, ends)
+
+
+def _serve(stage: Stage, host: Part) -> bool:
+    """Start driver and upsd; whether the UPS answers. A daemon that does not come up is part of the play."""
+    for name in (name for name in host.daemons if name != "upsmon"):
+        stage.order(host.name, "start", name=name, argv=host.daemons[name])
+    begun, said = time.monotonic(), ""
+    while time.monotonic() - begun < _DATA:
+        code, said = _asked(stage, host)
+        # Before its first data a UPS is in WAIT: an upsmon that meets that sleeps 5 s, whatever POLLFREQ is.
+        if code == 0 and stage.play.values["ups.status"].split()[0] in said.split():
+            stage.tell("served", text=said)
+            return True
+        stage.until(lambda event: False, _EVERY)
+    stage.tell("not served", text=said)
+    return False
+
+
+def _asked(stage: Stage, host: Part) -> tuple[int, str]:
+    code, said = stage.run(host.name, _UPSC, host.system, "ups.status")
+    return code, said.strip().splitlines()[-1] if said.strip() else ""
+
+
+def _watch(stage: Stage, host: Part, serving: bool) -> None:
+    """Start every upsmon, the host's first, and wait until each is logged in or has been refused."""
+    refused: set[str] = set()
+    there: set[str] = set()
+
+    def listen(event: Event) -> bool:
+        if event["kind"] in ("log", "out") and any(words in event.get("text", "") for words in _REFUSED):
+            refused.add(event["machine"])
+        if event["kind"] == "ended" and event["name"] == "upsmon":
+            refused.add(event["machine"])
+        return False
+
+    begun = time.monotonic()
+    watching = [part for part in stage.play.parts if "upsmon" in part.daemons]
+    for part in watching:
+        stage.order(part.name, "start", name="upsmon", argv=part.daemons["upsmon"])
+        if part is host and serving:
+            stage.until(listen, 0.3)
+    while serving and time.monotonic() - begun < _LOGINS:
+        _, said = stage.run(host.name, _UPSC, "-c", host.system)
+        there = set(_ADDRESS.findall(said))
+        missing = [
+            part.name for part in watching if not _logged_in(part, host, there) and part.name not in refused
+        ]
+        if not missing:
+            break
+        stage.until(listen, _EVERY)
+    stage.tell("logins", text=" ".join(sorted(there)))
+
+
+def _logged_in(part: Part, host: Part, there: set[str]) -> bool:
+    own = {address.partition("/")[0] for address in part.addresses}
+    return bool(there & (own | ({"127.0.0.1", "::1"} if part is host else set())))
+
+
+def _turn(stage: Stage, host: Part, turn: Turn, ends: _Ends) -> None:
+    if turn.ending:
+        stage.until(ends.seen, turn.after)
+    else:
+        stage.until(lambda event: ends.seen(event) and False, turn.after)
+    stage.tell("ups", values=dict(turn.values))
+    for path in stage.play.devices:
+        stage.order(host.name, "put", path=path, text=device_text(turn.values).decode())
+
+
+def _afterwards(stage: Stage, host: Part, ends: _Ends) -> None:
+    """What is left on the host, and what runs late in its shutdown: upsmon is ended by then."""
+    _, said = _asked(stage, host) if "upsd" in host.daemons else (0, "")
+    flag = bool(stage.play.flag) and stage.order(host.name, "look", path=stage.play.flag)["there"]
+    stage.tell("left", text=said, flag=flag, on=host.name)
+    if host.name not in ends.down or not stage.play.hook:
+        return
+    stage.run(host.name, _UPSMON, "-c", "stop")
+    end = time.monotonic() + _STOP
+    while "upsmon" in stage.order(host.name, "alive")["names"] and time.monotonic() < end:
+        stage.until(lambda event: False, _EVERY)
+    stage.tell("hook", on=host.name)
+    code, said = stage.run(host.name, stage.play.hook, "poweroff")
+    stage.tell("hook ended", code=code, text=said)
+    stage.until(lambda event: False, 0.3)
+
+
+def device_text(values: Mapping[str, str]) -> bytes:
+    """The file that dummy-ups reads."""
+    return "".join(f"{name}: {value}\n" for name, value in sorted(values.items())).encode("ascii", "replace")

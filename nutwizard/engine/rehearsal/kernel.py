@@ -1,0 +1,73 @@
+"""The calls of Linux that a stage needs and Python 3.11 does not have: namespaces, mounts, capabilities."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
+_MNT_DETACH = 2
+NEW_MOUNTS, NEW_NAME, NEW_IPC = 0x20000, 0x4000000, 0x8000000
+NEW_PIDS, NEW_NETWORK = 0x20000000, 0x40000000
+_PR_CAPBSET_DROP, _PR_SET_PDEATHSIG = 24, 1
+#: What NUT's daemons and an ordinary script of root's need (capability(7)): chown, dac_override, fowner,
+#: kill, setgid, setuid, net_bind_service. Not: mounts, modules, raw devices, the clock, reboot(2), mknod(2).
+KEPT = frozenset({0, 1, 3, 5, 6, 7, 10})
+_MOST_CAPABILITIES = 64
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def unshare(flags: int) -> None:
+    """Move into new namespaces. Raises OSError."""
+    _checked(_libc.unshare(ctypes.c_int(flags)), "unshare")
+
+
+def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
+    """Raises OSError with the target in its text."""
+    words = [os.fsencode(word) if word else None for word in (source, target, kind)]
+    data = os.fsencode(options) if options else None
+    _checked(
+        _libc.mount(*words, ctypes.c_ulong(flags), data), f"mount {kind or source or 'flags'} on {target}"
+    )
+
+
+def bind(source: str, target: str, *, read_only: bool = False) -> None:
+    """Show a file or folder at another place too. Raises OSError."""
+    mount(source, target, flags=MS_BIND)
+    if read_only:
+        mount("", target, flags=MS_BIND | MS_REMOUNT | MS_RDONLY)
+
+
+def unmount(target: str) -> None:
+    """Take a mount away, now or when its last user ends. Raises OSError."""
+    _checked(_libc.umount2(os.fsencode(target), _MNT_DETACH), f"umount {target}")
+
+
+def enter_root(root: str, old: str) -> None:
+    """Make `root`, a mount, the file system's root; the old one is gone. `old`: an empty folder in it.
+
+    Raises OSError.
+    """
+    os.chdir(root)
+    _checked(_libc.pivot_root(b".", os.fsencode(old)), "pivot_root")
+    os.chdir("/")
+    unmount(f"/{old}")
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent ends; survives exec, not a change of user."""
+    _libc.prctl(_PR_SET_PDEATHSIG, 9, 0, 0, 0)
+
+
+def drop_capabilities() -> None:
+    """What this process executes from now on has no more than KEPT, root or not."""
+    for number in range(_MOST_CAPABILITIES):
+        if number not in KEPT:
+            _libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0)
+
+
+def _checked(result: int, what: str) -> None:
+    if result != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{what}: {os.strerror(code)}")

@@ -1,0 +1,96 @@
+"""`nutwizard rehearse`: NUT's own chain with the user's own files, on copies, with no real shutdown."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from nutwizard import checking, commands, opening
+from nutwizard.core.errors import Exit, UsageError
+from nutwizard.core.facts import Facts
+from nutwizard.core.rehearsal.moments import Moment, What
+from nutwizard.core.rehearsal.scenario import Scenario
+from nutwizard.engine import carry
+from nutwizard.engine.rehearsal import run
+from nutwizard.engine.rehearsal.casting import Caster, Wanted
+from nutwizard.engine.rehearsal.company import Company, company_of
+from nutwizard.engine.rehearsal.run import Rehearsed
+from nutwizard.wording.rehearsed import Timeline, head_lines, verdict_lines
+
+#: What says nothing of the machines.
+_UNTOLD = (What.STAGE, What.DAEMON, What.WALL)
+
+
+def rehearse(args: argparse.Namespace) -> Exit:
+    """Play a power cut and judge it. Nothing outside the play is touched."""
+    host, sources = opening.open_host(args)
+    opening.read_only(host)
+    role = checking.role_of(args, host, sources)
+    facts = carry.facts_for(host, sources, role)
+    carry.require_nut(host.label, facts, role)
+    wanted = Wanted(Scenario(args.scenario), real_time=args.real_time, verbatim=args.verbatim)
+    company = company_of(host, facts, role, args.client)
+    if why := run.lacking():
+        raise UsageError(f"No rehearsal here: {why}.")
+    done = _played(args, facts, wanted, company)
+    return Exit.DONE if done.verdict.well and not done.cut_off else Exit.BROKEN
+
+
+def _played(args: argparse.Namespace, facts: Facts, wanted: Wanted, company: Company) -> Rehearsed:
+    """Play it, and show it as it happens, or all of it as JSON at the end."""
+    caster = Caster(wanted, facts, company.sets, company.values, run.hook(), run.driver())
+    if args.json:
+        done = run.rehearse(caster)
+        commands.show_text(as_json(done, practice=args.practice))
+        return done
+    opening.show_lines(head_lines(wanted, company))
+    timeline = Timeline([each.name for each in company.sets], lambda line: opening.show_lines([line]))
+    done = run.rehearse(caster, timeline.moment)
+    timeline.close()
+    opening.show_lines(verdict_lines(done))
+    return done
+
+
+def as_json(done: Rehearsed, *, practice: bool) -> str:
+    """The fields that README lists for `rehearse --json`.
+
+    Times are seconds of the play from the first thing that happens to the UPS.
+    """
+    verdict = done.verdict
+    told = {
+        "scenario": done.cast.scenario.value,
+        "practice": practice,
+        "well": verdict.well and not done.cut_off,
+        "cut_off": done.cut_off,
+        "factor": done.pace.factor,
+        "seconds": round(done.took, 1),
+        "machines": [
+            {"name": each.name, "host": each.host, "down_at": _rounded(verdict.ended.get(each.name))}
+            for each in done.cast.members
+        ],
+        "moments": [_moment(each) for each in done.moments if each.what not in _UNTOLD],
+        "findings": [
+            {"severity": each.severity.value, "machine": each.machine or None, "message": each.text}
+            | {"fix": each.mend or None}
+            for each in verdict.items
+        ],
+        "spans": {name: _rounded(seconds) for name, seconds in verdict.spans.items()},
+    }
+    return json.dumps(told, indent=2)
+
+
+def _moment(moment: Moment) -> dict[str, Any]:
+    return {
+        "at": _rounded(moment.at),
+        "machine": moment.machine or None,
+        "what": moment.what.name.lower(),
+        "event": moment.kind.name if moment.kind is not None else None,
+        "user": moment.user or None,
+        "code": moment.code,
+        "text": moment.text,
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 2)
