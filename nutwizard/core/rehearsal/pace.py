@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 #: Seconds that the longest timer, or the wait for a low battery, takes when time is compressed.
 _LONGEST, _SHORTEST = 8, 2
+#: Until every upsmon has noticed what the UPS says, when it asks every second.
+_NOTICED = 4
 #: Rounded up: less would make upsmon ask, or give up, sooner than it does. The others: to the nearest.
 _UP = frozenset({"POLLFREQ", "POLLFREQALERT", "DEADTIME"})
 #: Rounded down: a wait that is too short stays too short.
@@ -44,17 +46,19 @@ class Pace:
         return self.timers.get(value, value)
 
 
-def compressed(polls: Iterable[int], timers: Iterable[int]) -> Pace:
+def compressed(polls: Iterable[int], timers: Iterable[int], outlasts: int = 0) -> Pace:
     """The fastest pace for these poll intervals of upsmon and these timers, all in seconds.
 
-    The shortest interval becomes one second: NUT knows no shorter one.
+    The shortest interval becomes one second: NUT knows no shorter one. `outlasts`: a timer of more seconds
+    than that still runs after them, and after upsmon has noticed.
     """
     found = sorted({value for value in timers if value > 0})
     longest = max(found, default=1)
     played: dict[int, int] = {}
     least = _SHORTEST
     for value in found:
-        seconds = max(least, round(value / longest * _LONGEST)) if longest > _LONGEST else value
+        least = max(least, outlasts + _NOTICED) if 0 < outlasts < value else least
+        seconds = max(least, round(value / longest * _LONGEST)) if longest > _LONGEST else max(least, value)
         played[value] = seconds
         least = seconds + 1
     return Pace(max(1, min(polls, default=1)), played)

@@ -33,7 +33,7 @@ _WORDS = {
     Scenario.RETURN: "the mains come back when everybody is on the way down",
 }
 #: Seconds before the first turn, and of a blip.
-_LEAD, _BLIP = 0.5, 2.0
+_LEAD, BLIP = 0.5, 2
 #: What a low battery measures where the UPS does not tell its limits (NUT's own values of usbhid-ups).
 _LOW = {"battery.charge": "20", "battery.runtime": "120"}
 #: Without a timer nothing happens on battery; this long is looked.
@@ -58,7 +58,7 @@ def cues(scenario: Scenario, until_low: float) -> tuple[Cue, ...]:
     low = Cue(until_low, "OB LB DISCHRG", low=True)
     return {
         Scenario.CUT: (out, low),
-        Scenario.BLIP: (out, Cue(_BLIP, "OL CHRG")),
+        Scenario.BLIP: (out, Cue(BLIP, "OL CHRG")),
         Scenario.FSD: (),
         Scenario.TIMER: (out,),
         Scenario.RETURN: (out, low, Cue(15.0, "OL CHRG LB", low=True, ending=True)),

@@ -185,11 +185,9 @@ class _Seen:
             return
         for member in self.cast.members:
             if member.name not in self.ended and not (member.host and self.cast.simulated):
-                yield Item(Severity.BROKEN, member.name, "it never ran its SHUTDOWNCMD", self._why(member))
+                text = "it had not run its SHUTDOWNCMD when the rehearsal was over"
+                yield Item(Severity.BROKEN, member.name, text, "nutwizard check")
         yield from self._order()
-
-    def _why(self, member: Member) -> str:
-        return "nutwizard check"
 
     def _order(self) -> Iterator[Item]:
         host = self.cast.host
@@ -209,7 +207,8 @@ class _Seen:
             text = f"it went down before {few(late)}, which it did not know of"
             yield Item(Severity.BROKEN, host.name, text, "nutwizard check")
         elif gave_up:
-            text = f"it waited all of HOSTSYNC ({hostsync} s) though everybody had gone"
+            after = [m.name for m in self.cast.clients if self.ended.get(m.name, at) > gave_up.at]
+            text = f"it stopped waiting for {few(after) or 'its clients'} after HOSTSYNC ({hostsync} s)"
             yield Item(Severity.WARNING, host.name, text, "nutwizard step timing")
 
     def _finaldelay(self, names: Iterable[str]) -> int:

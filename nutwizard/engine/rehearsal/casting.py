@@ -11,7 +11,7 @@ from nutwizard.core.events import DEFAULT_FLAGS, events_of
 from nutwizard.core.facts import Facts
 from nutwizard.core.rehearsal import rewriting
 from nutwizard.core.rehearsal.pace import Pace, compressed
-from nutwizard.core.rehearsal.scenario import Scenario, cues, ends, values_at, watched_for
+from nutwizard.core.rehearsal.scenario import BLIP, Scenario, cues, ends, values_at, watched_for
 from nutwizard.core.rehearsal.verdict import Cast, Member
 from nutwizard.core.server import listen_lines, local_address
 from nutwizard.core.site import system_word
@@ -77,7 +77,8 @@ class Caster:
             return Pace()
         polls = [each.times[name] for each in self.cast.members for name in ("POLLFREQ", "POLLFREQALERT")]
         # Without a timer nothing happens until the battery is low.
-        return compressed(polls, [*self._timers, self._until_low] if self._timers else [])
+        outlasts = BLIP if self.wanted.scenario is Scenario.BLIP else 0
+        return compressed(polls, [*self._timers, self._until_low] if self._timers else [], outlasts)
 
     @cached_property
     def play(self) -> Play:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 #: Seconds. The driver's first data, and every upsmon's login.
 _DATA, _LOGINS = 15.0, 12.0
 _STOP = 5.0
+#: How long a client may still go down when the host has.
+_MISSED = 4.0
 _EVERY = 0.15
 _UPSC, _UPSMON = "/bin/upsc", "/sbin/upsmon"
 #: A line that is an address alone: upsc also says what it misses of SSL.
@@ -41,6 +43,11 @@ class _Ends:
         self.down.add(event["machine"])
         return True
 
+    def nothing(self, event: Event) -> bool:
+        """Take note of an event; never True."""
+        self.seen(event)
+        return False
+
     def all(self, event: Event) -> bool:
         """Take note of an event; whether all are down now."""
         self.seen(event)
@@ -62,10 +69,17 @@ def conduct(stage: Stage) -> None:
         stage.tell("fsd", on=host.name)
         code, said = stage.run(host.name, _UPSMON, "-c", "fsd")
         stage.tell("asked", code=code, text=said)
-    if ends.down < ends.expected or not ends.expected:
-        stage.until(ends.all, stage.play.patience)
-    stage.until(ends.all if not ends.expected else lambda event: ends.seen(event) and False, stage.play.rest)
+    _until_down(stage, host, ends)
+    stage.until(ends.nothing, stage.play.rest)
     _afterwards(stage, host, ends)
+
+
+def _until_down(stage: Stage, host: Part, ends: _Ends) -> None:
+    """Until all are down. Who is not when the host is has missed its time: nothing more is to be learnt."""
+    if not ends.down >= ends.expected:
+        stage.until(lambda event: ends.all(event) or host.name in ends.down, stage.play.patience)
+    if host.name in ends.down and not ends.down >= ends.expected:
+        stage.until(ends.all, _MISSED)
 
 
 def _serve(stage: Stage, host: Part) -> bool:
@@ -128,7 +142,7 @@ def _turn(stage: Stage, host: Part, turn: Turn, ends: _Ends) -> None:
     if turn.ending:
         stage.until(ends.seen, turn.after)
     else:
-        stage.until(lambda event: ends.seen(event) and False, turn.after)
+        stage.until(ends.nothing, turn.after)
     stage.tell("ups", values=dict(turn.values))
     for path in stage.play.devices:
         stage.order(host.name, "put", path=path, text=device_text(turn.values).decode())

@@ -156,7 +156,10 @@ def _addressing(part: Part, interface: str) -> list[str]:
         six = ":" in address
         lines.append(f"addr add {address} dev {interface}{' nodad' if six else ''}")
     families = {":" in address for address in part.addresses}
-    return [*lines, *(f"{'-6 ' if six else ''}route add default dev {interface}" for six in sorted(families))]
+    return [
+        *lines,
+        *(f"route add {'::/0' if six else '0.0.0.0/0'} dev {interface}" for six in sorted(families)),
+    ]
 
 
 def _ip_here(lines: list[str]) -> None:
