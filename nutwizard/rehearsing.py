@@ -31,7 +31,7 @@ def rehearse(args: argparse.Namespace) -> Exit:
     carry.require_nut(host.label, facts, role)
     wanted = Wanted(Scenario(args.scenario), real_time=args.real_time, verbatim=args.verbatim)
     company = company_of(host, facts, role, args.client)
-    if why := run.lacking():
+    if why := run.lacking(role):
         raise UsageError(f"No rehearsal here: {why}.")
     done = _played(args, facts, wanted, company)
     return Exit.DONE if done.verdict.well and not done.cut_off else Exit.BROKEN

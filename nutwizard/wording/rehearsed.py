@@ -21,7 +21,13 @@ FEW = 4
 #: Seconds: what several clients do within this time is one line.
 _TOGETHER = 1.0
 _WIDEST_NAME = 16
-_STATUS = {"OL": "on mains", "OB": "on battery", "LB": "battery low", "CHRG": "charging"}
+_STATUS = {
+    "OL": "on mains",
+    "OB": "on battery",
+    "LB": "battery low",
+    "CHRG": "charging",
+    "FSD": "the host sets FSD",
+}
 _KINDS = {
     Kind.ONLINE: "sees the mains back",
     Kind.ONBATT: "sees the UPS on battery",
@@ -113,7 +119,7 @@ def words(moment: Moment) -> str:
     """One moment in words, "" for what is of no interest beside the others."""
     what, text = moment.what, moment.text
     if what is What.UPS:
-        return ", ".join(_STATUS[word] for word in text.split() if word in _STATUS)
+        return ", ".join(_STATUS[word] for word in sorted(text.split(), key=_rank) if word in _STATUS)
     if what is What.EVENT and moment.kind is Kind.LOGGED_IN:
         return text[:1].lower() + text[1:]
     if what is What.LOGGED and text.startswith("upssched-cmd: "):
@@ -137,6 +143,10 @@ def words(moment: Moment) -> str:
         What.HOOK: "late in its shutdown: nutshutdown",
         What.CUT: "tells the UPS to cut its output (offdelay begins)",
     }.get(what, "")
+
+
+def _rank(word: str) -> int:
+    return list(_STATUS).index(word) if word in _STATUS else len(_STATUS)
 
 
 def verdict_lines(done: Rehearsed) -> list[Line]:
@@ -175,6 +185,8 @@ def _headline(done: Rehearsed) -> str:
         return "Well: nobody went down for a blip."
     if not verdict.ended:
         return "Nobody went down."
+    if done.cast.simulated or not done.cast.clients:
+        return f"Well: {', '.join(verdict.ended)} would have gone down in time."
     return f"Well, and in the right order: {_order(verdict)}."
 
 

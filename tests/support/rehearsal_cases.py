@@ -48,8 +48,11 @@ class Case:
             real_time=self.spec.get("real_time", False),
             verbatim=self.spec.get("verbatim", False),
         )
-        facts, values = _machine(HOST, self.spec.get("host") or {})
-        sets = (_set("pve", facts, host=True), *self._clients(facts))
+        given = self.spec.get("host") or {}
+        made_up = given == "made up"
+        facts, values = _machine(CLIENT if made_up else HOST, {} if made_up else given)
+        host = FileSet("pve", True, {}) if made_up else _set("pve", facts, host=True)
+        sets = (host, *self._clients(facts))
         if not self.spec.get("timers"):
             sets = tuple(map(_without_timers, sets))
         return Caster(wanted, facts, sets, values, run.hook(), run.driver())

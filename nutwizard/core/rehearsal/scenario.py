@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -63,6 +63,20 @@ def cues(scenario: Scenario, until_low: float) -> tuple[Cue, ...]:
         Scenario.TIMER: (out,),
         Scenario.RETURN: (out, low, Cue(15.0, "OL CHRG LB", low=True, ending=True)),
     }[scenario]
+
+
+def told_off(scenario: Scenario, given: tuple[Cue, ...]) -> tuple[Cue, ...]:
+    """The cues as a made-up host plays them: it sets FSD itself where a real one's upsmon would."""
+    if ends(scenario) is not True:
+        return given
+    before, after = (given[:2], given[2:]) if given else ((), ())
+    status = before[-1].status if before else "OL"
+    low = any(cue.low for cue in before)
+    return (
+        *before,
+        Cue(1.0, f"FSD {status}", low=low),
+        *(replace(c, status=f"FSD {c.status}") for c in after),
+    )
 
 
 def ends(scenario: Scenario) -> bool | None:

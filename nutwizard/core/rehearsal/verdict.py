@@ -87,7 +87,7 @@ def judge(cast: Cast, moments: Sequence[Moment]) -> Verdict:
     seen = _Seen(cast, moments, ended)
     found = [*seen.daemons(), *seen.scripts()]
     if seen.served:  # else nothing else can have worked
-        found += [*seen.logins(), *seen.endings(), *seen.power(), *seen.events()]
+        found += [*seen.logins(), *seen.losses(), *seen.endings(), *seen.power(), *seen.events()]
     rank = list(Severity)
     unique = dict.fromkeys(sorted(found, key=lambda item: rank.index(item.severity)))
     return Verdict(ended, tuple(unique), spans(cast, moments, ended))
@@ -166,6 +166,14 @@ class _Seen:
                 text = "its NUT user has no primary rights: upsmon never sets FSD, and no client is told"
                 yield Item(Severity.BROKEN, member.name, text, "nutwizard step monitor")
 
+    def losses(self) -> Iterator[Item]:
+        """Who lost upsd in the midst of it: on battery that shuts a machine down."""
+        for member in self.cast.members:
+            lost = self.told(member.name, Kind.COMMBAD)
+            if lost is not None and lost.at > 0 and not self.told(member.name, Kind.CONNECT_FAILED):
+                text = "it lost upsd meanwhile; on battery upsmon takes that for the end, and shuts down"
+                yield Item(Severity.WARNING, member.name, text, "nutwizard check")
+
     def endings(self) -> Iterator[Item]:
         wanted = ends(self.cast.scenario)
         if wanted is False:
@@ -194,7 +202,12 @@ class _Seen:
         at = self.ended.get(host.name)
         if at is None:
             return
-        late = [m.name for m in self.cast.clients if self.ended.get(m.name, float("inf")) > at]
+        late = [
+            member.name
+            for member in self.cast.clients
+            if self.ended.get(member.name, float("inf")) > at
+            and not self.told(member.name, Kind.LOGIN_FAILED, Kind.CONNECT_FAILED)  # told already
+        ]
         gave_up = self.told(host.name, Kind.HOSTSYNC)
         hostsync, poll = host.times.get("HOSTSYNC", 0), host.times.get("POLLFREQ", 0)
         if late and gave_up:

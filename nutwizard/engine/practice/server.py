@@ -46,19 +46,25 @@ class _Peer:
 
 
 class SimulatedServer:
-    """Listens on a free port of 127.0.0.1 until closed; `serving` may be replaced at any time."""
+    """Listens until closed, at a free port of 127.0.0.1 by default; `serving` may be replaced at any time."""
 
-    def __init__(self, serving: Serving) -> None:
+    def __init__(self, serving: Serving, address: tuple[str, int] = ("127.0.0.1", 0)) -> None:
         self.serving = serving
         self._peers: list[_Peer] = []
         self._lock = threading.Lock()
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self._socket = socket.create_server(address, family=family)
         self.port: int = self._socket.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True, name="practice-upsd").start()
 
     @property
     def alive(self) -> bool:
         return self._socket.fileno() >= 0
+
+    def logged_in(self) -> tuple[str, ...]:
+        """The addresses of those who are logged in to a UPS."""
+        with self._lock:
+            return tuple(peer.address for peer in self._peers if peer.ups)
 
     def close(self) -> None:
         """Drop every connection and stop listening."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nutwizard.engine.rehearsal import copy, kernel
+from nutwizard.engine.rehearsal.madeup import MadeUp
 from nutwizard.engine.rehearsal.part import Part, Placed
 
 ENVIRONMENT = {
@@ -25,6 +26,8 @@ ENVIRONMENT = {
 _LONGEST = 600
 _SYSLOG_HEAD = 40
 _ROOM = 1 << 16
+#: Lines of the scripts of a machine that are told.
+_MOST_SAID = 400
 
 
 def start(part: Part, events: int) -> tuple[int, socket.socket]:
@@ -74,7 +77,8 @@ class _Actor:
         self._part, self._orders, self._events = part, orders, events
         self._selector = selectors.DefaultSelector()
         self._runs: dict[int, tuple[str, int]] = {}
-        self._outputs: dict[str, bytes] = {}
+        self._outputs: dict[int, int] = {}
+        self._said = 0
 
     def live(self) -> None:
         """Never returns."""
@@ -110,6 +114,14 @@ class _Actor:
 
         self._selector.register(wake, selectors.EVENT_READ, reap)
 
+    def _say_line(self, name: str, text: str) -> None:
+        """What a script says, up to a limit: one that never stops must not fill the memory."""
+        self._said += 1
+        if self._said <= _MOST_SAID:
+            self._tell("said", name=name, text=text)
+        elif self._said == _MOST_SAID + 1:
+            self._tell("said", name=name, text="(more was said than is told here)")
+
     def _tell(self, kind: str, **more: Any) -> None:
         tell(self._events, self._part.name, kind, **more)
 
@@ -135,7 +147,10 @@ class _Actor:
             if not data or len(rest) > _ROOM:
                 lines, rest = [*lines, rest], b""
             for line in filter(None, lines):
-                self._tell(kind, name=name, text=_text(line, _LONGEST))
+                if kind == "said":
+                    self._say_line(name, _text(line, _LONGEST))
+                else:
+                    self._tell(kind, name=name, text=_text(line, _LONGEST))
             if not data:
                 self._selector.unregister(descriptor)
                 os.close(descriptor)
@@ -178,7 +193,7 @@ class _Actor:
         pid = _spawn(argv, file, source, trusted=trusted)
         os.close(source)
         self._runs[pid] = ("", number)
-        self._outputs[str(pid)] = str(file).encode()
+        self._outputs[pid] = file
 
     def _do_put(self, number: int, path: str, text: str) -> dict[str, Any]:
         """Replace the text of a file, keeping its owner and mode; whoever reads it never sees half of it."""
@@ -188,6 +203,21 @@ class _Actor:
         )
         os.rename(f"{path}.new", path)
         return {}
+
+    def _do_serve(self, number: int) -> dict[str, Any]:
+        """Be a made-up host's upsd."""
+        assert self._part.served is not None
+        self._made_up = MadeUp(self._part.served)
+        return {}
+
+    def _do_say(self, number: int, values: dict[str, str]) -> dict[str, Any]:
+        """What the made-up host's UPS measures from now on."""
+        self._made_up.say(values)
+        return {}
+
+    def _do_there(self, number: int) -> dict[str, Any]:
+        """Who is logged in to the made-up host."""
+        return {"addresses": self._made_up.there()}
 
     def _do_look(self, number: int, path: str) -> dict[str, Any]:
         """Whether a file is there."""
@@ -208,7 +238,7 @@ class _Actor:
             name, number = self._runs.pop(pid, ("", 0))
             code = os.waitstatus_to_exitcode(status)
             if number:
-                file = int(self._outputs.pop(str(pid)))
+                file = self._outputs.pop(pid)
                 said = os.pread(file, _LONGEST, 0)
                 os.close(file)
                 self._tell("reply", number=number, code=code, text=_text(said, _LONGEST))

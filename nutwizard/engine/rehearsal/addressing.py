@@ -27,11 +27,9 @@ def monitors_of(found: FileSet) -> list[Monitor]:
 
 def addresses_of(facts: Facts, host: FileSet, clients: Sequence[FileSet]) -> dict[str, tuple[str, ...]]:
     """By machine its addresses, each with a prefix. The host also has those that its clients name."""
-    own = {
-        each.address: each.prefix
-        for each in facts.addresses()
-        if not each.loopback and not each.address.lower().startswith("fe80:")
-    }
+    here = [a for a in facts.addresses() if not a.loopback and not a.address.lower().startswith("fe80:")]
+    # These facts are the client's where the host is made up.
+    own = {each.address: each.prefix for each in here} if host.files else {}
     for client in clients:
         for monitor in monitors_of(client):
             if is_ip(monitor.server) and not monitor.local:

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nutwizard.core import paths
+from nutwizard.core.checks import is_ip
 from nutwizard.core.events import DEFAULT_FLAGS, events_of
 from nutwizard.core.facts import Facts
 from nutwizard.core.rehearsal import rewriting
 from nutwizard.core.rehearsal.pace import Pace, compressed
-from nutwizard.core.rehearsal.scenario import BLIP, Scenario, cues, ends, values_at, watched_for
+from nutwizard.core.rehearsal.scenario import BLIP, Scenario, cues, ends, told_off, values_at, watched_for
 from nutwizard.core.rehearsal.verdict import Cast, Member
 from nutwizard.core.server import listen_lines, local_address
 from nutwizard.core.site import system_word
 from nutwizard.core.upssched import EXECUTE, at_lines
 from nutwizard.engine.rehearsal.addressing import addresses_of, monitors_of, named_servers
 from nutwizard.engine.rehearsal.conduct import device_text
-from nutwizard.engine.rehearsal.part import END, Part, Placed, Play, Turn
+from nutwizard.engine.rehearsal.part import END, Part, Placed, Play, Served, Turn
 from nutwizard.engine.rehearsal.sets import OWN_ACTIONS, FileSet
 from nutwizard.formats.nutfile import NutFile
 from nutwizard.formats.sections import SectionFile
@@ -68,7 +69,7 @@ class Caster:
         """What the verdict has to know."""
         members = tuple(_member(each, self.facts.nut.version) for each in self.sets)
         flag = rewriting.word_of(self.sets[0].data(paths.UPSMON_CONF), "POWERDOWNFLAG")
-        return Cast(self.wanted.scenario, members, flag, self.hook)
+        return Cast(self.wanted.scenario, members, flag, self.hook, self.made_up)
 
     @cached_property
     def pace(self) -> Pace:
@@ -86,19 +87,24 @@ class Caster:
         host, *clients = self.sets
         addresses = addresses_of(self.facts, host, clients)
         main = addresses[host.name][0].partition("/")[0]
-        parts = [self._host_part(addresses[host.name])]
+        own = addresses[host.name]
+        parts = [self._made_up(own) if self.made_up else self._host_part(own)]
         parts += [self._client_part(each, addresses[each.name], main) for each in clients]
         known = self._known
         levels = rewriting.levels_below(host.data(paths.UPS_CONF), self._watched)
-        turns = (
-            Turn(cue.after, values_at(cue, known, levels), cue.ending)
-            for cue in cues(self.wanted.scenario, self._low_at)
-        )
+        given = cues(self.wanted.scenario, self._low_at)
+        given = told_off(self.wanted.scenario, given) if self.made_up else given
+        turns = (Turn(cue.after, values_at(cue, known, levels), cue.ending) for cue in given)
         devices = tuple(f"{paths.NUT}/{rewriting.device_of(name)}" for name in self._names)
-        fsd = self.wanted.scenario is Scenario.FSD
+        fsd = self.wanted.scenario is Scenario.FSD and not self.made_up
         return Play(
             tuple(parts), devices, known, tuple(turns), fsd, self.hook, self.cast.flag, self._patience
         )
+
+    @property
+    def made_up(self) -> bool:
+        """Whether the host is made up: its files are not here, since this machine follows it."""
+        return not self.sets[0].files
 
     @cached_property
     def limit(self) -> float:
@@ -171,6 +177,20 @@ class Caster:
             absent=_absent(found),
             reported=tuple(_reported(found)),
         )
+
+    def _made_up(self, own: tuple[str, ...]) -> Part:
+        """The host that the one client follows, at the addresses that its files name."""
+        found = self.sets[0]
+        followed = [each for client in self.sets[1:] for each in monitors_of(client)]
+        served = Served(
+            tuple(dict.fromkeys(each.ups for each in followed)),
+            tuple({each.user: each.password for each in followed}.items()),
+            tuple(dict.fromkeys((self._at(each.server, own), each.port) for each in followed)),
+        )
+        return Part(found.name, True, (), own, "", {}, served=served)
+
+    def _at(self, server: str, own: tuple[str, ...]) -> str:
+        return server if is_ip(server) else own[0].partition("/")[0]
 
     def _client_part(self, found: FileSet, own: tuple[str, ...], server: str) -> Part:
         return Part(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nutwizard.core import paths
+from nutwizard.core.errors import UsageError
 from nutwizard.core.facts import Facts, Role
 from nutwizard.core.server import local_address
 from nutwizard.engine.host import Host
@@ -19,6 +20,11 @@ from nutwizard.engine.rehearsal.sets import (
     own_set,
 )
 from nutwizard.formats.nutfile import NutFile
+
+_MADE_UP = (
+    "The host is made up: it says what a host says, and takes this machine's password. Whether the real one"
+    " does, nutwizard check shows; the order of host and clients shows in a rehearsal on the host."
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,11 @@ def company_of(host: Host, facts: Facts, role: Role, clients: Sequence[str]) -> 
     Raises UsageError, AnswersError and NeedsRoot for a client that cannot be read.
     """
     own = own_set(host, facts, role, programs_of(facts))
+    if role is Role.CLIENT:
+        if clients:
+            raise UsageError("--client names a client of this machine, and this machine is one itself.")
+        made_up = FileSet("host" if own.name != "host" else "the-host", True, {})
+        return Company((made_up, replace(own, addresses=_own_addresses(facts))), {}, (_MADE_UP,))
     remarks = []
     if clients:
         others = tuple(handed_over(path, facts.nut) for path in clients)
@@ -55,6 +66,12 @@ def programs_of(facts: Facts) -> tuple[str, ...]:
         if entry is not None and entry.args and not entry.args[0].split()[0].endswith("/upssched"):
             found.append(entry.args[0].split()[0])
     return (*(path for path in found if path.startswith("/")), OWN_ACTIONS)
+
+
+def _own_addresses(facts: Facts) -> tuple[str, ...]:
+    """Where the made-up host sees this machine."""
+    found = [a.address for a in facts.addresses() if not a.loopback and not a.address.startswith("fe80:")]
+    return tuple(found)
 
 
 def _values(facts: Facts) -> Mapping[str, str]:

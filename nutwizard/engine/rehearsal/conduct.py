@@ -19,7 +19,7 @@ _STOP = 5.0
 #: How long a client may still go down when the host has.
 _MISSED = 4.0
 _EVERY = 0.15
-_UPSC, _UPSMON = "/bin/upsc", "/sbin/upsmon"
+_UPSC, _UPSMON = ("/usr/bin/timeout", "3", "/bin/upsc"), "/sbin/upsmon"
 #: A line that is an address alone: upsc also says what it misses of SSL.
 _ADDRESS = re.compile(r"(?m)^[0-9a-fA-F.:]+$")
 #: What upsmon and upsd say of a login that will not come.
@@ -32,26 +32,18 @@ class _Ends:
     def __init__(self, stage: Stage) -> None:
         self.expected = {part.name for part in stage.play.parts if "upsmon" in part.daemons}
         self.down: set[str] = set()
+        stage.observers.append(self._see)
 
-    def seen(self, event: Event) -> bool:
-        """Take note of an event; whether it ended a machine."""
-        if event["kind"] != "log" or f"{TAG}: ran " not in event["text"]:
-            return False
-        called = event["text"].partition(f"{TAG}: ran ")[2].split(" ")[0]
-        if called not in ("SHUTDOWNCMD", "shutdown", "poweroff", "halt"):
-            return False
-        self.down.add(event["machine"])
-        return True
-
-    def nothing(self, event: Event) -> bool:
-        """Take note of an event; never True."""
-        self.seen(event)
-        return False
-
-    def all(self, event: Event) -> bool:
-        """Take note of an event; whether all are down now."""
-        self.seen(event)
+    @property
+    def all(self) -> bool:
+        """Whether nobody is left."""
         return self.down >= self.expected
+
+    def _see(self, event: Event) -> None:
+        if event["kind"] == "log" and f"{TAG}: ran " in event["text"]:
+            called = event["text"].partition(f"{TAG}: ran ")[2].split(" ")[0]
+            if called in ("SHUTDOWNCMD", "shutdown", "poweroff", "halt"):
+                self.down.add(event["machine"])
 
 
 def conduct(stage: Stage) -> None:
@@ -70,20 +62,25 @@ def conduct(stage: Stage) -> None:
         code, said = stage.run(host.name, _UPSMON, "-c", "fsd")
         stage.tell("asked", code=code, text=said)
     _until_down(stage, host, ends)
-    stage.until(ends.nothing, stage.play.rest)
+    stage.wait(stage.play.rest)
     _afterwards(stage, host, ends)
 
 
 def _until_down(stage: Stage, host: Part, ends: _Ends) -> None:
     """Until all are down. Who is not when the host is has missed its time: nothing more is to be learnt."""
-    if not ends.down >= ends.expected:
-        stage.until(lambda event: ends.all(event) or host.name in ends.down, stage.play.patience)
-    if host.name in ends.down and not ends.down >= ends.expected:
-        stage.until(ends.all, _MISSED)
+    if not ends.all:
+        stage.until(lambda event: ends.all or host.name in ends.down, stage.play.patience)
+    if host.name in ends.down and not ends.all:
+        stage.until(lambda event: ends.all, _MISSED)
 
 
 def _serve(stage: Stage, host: Part) -> bool:
     """Start driver and upsd; whether the UPS answers. A daemon that does not come up is part of the play."""
+    if host.served is not None:
+        stage.order(host.name, "serve")
+        stage.order(host.name, "say", values=dict(stage.play.values))
+        stage.tell("served", text=stage.play.values["ups.status"])
+        return True
     for name in (name for name in host.daemons if name != "upsmon"):
         stage.order(host.name, "start", name=name, argv=host.daemons[name])
     begun, said = time.monotonic(), ""
@@ -93,13 +90,13 @@ def _serve(stage: Stage, host: Part) -> bool:
         if code == 0 and stage.play.values["ups.status"].split()[0] in said.split():
             stage.tell("served", text=said)
             return True
-        stage.until(lambda event: False, _EVERY)
+        stage.wait(_EVERY)
     stage.tell("not served", text=said)
     return False
 
 
 def _asked(stage: Stage, host: Part) -> tuple[int, str]:
-    code, said = stage.run(host.name, _UPSC, host.system, "ups.status")
+    code, said = stage.run(host.name, *_UPSC, host.system, "ups.status")
     return code, said.strip().splitlines()[-1] if said.strip() else ""
 
 
@@ -108,29 +105,36 @@ def _watch(stage: Stage, host: Part, serving: bool) -> None:
     refused: set[str] = set()
     there: set[str] = set()
 
-    def listen(event: Event) -> bool:
+    def listen(event: Event) -> None:
         if event["kind"] in ("log", "out") and any(words in event.get("text", "") for words in _REFUSED):
             refused.add(event["machine"])
         if event["kind"] == "ended" and event["name"] == "upsmon":
             refused.add(event["machine"])
-        return False
 
+    stage.observers.append(listen)
     begun = time.monotonic()
     watching = [part for part in stage.play.parts if "upsmon" in part.daemons]
     for part in watching:
         stage.order(part.name, "start", name="upsmon", argv=part.daemons["upsmon"])
         if part is host and serving:
-            stage.until(listen, 0.3)
+            stage.wait(0.3)
     while serving and time.monotonic() - begun < _LOGINS:
-        _, said = stage.run(host.name, _UPSC, "-c", host.system)
-        there = set(_ADDRESS.findall(said))
+        there = _there(stage, host)
         missing = [
             part.name for part in watching if not _logged_in(part, host, there) and part.name not in refused
         ]
         if not missing:
             break
-        stage.until(listen, _EVERY)
+        stage.wait(_EVERY)
     stage.tell("logins", text=" ".join(sorted(there)))
+
+
+def _there(stage: Stage, host: Part) -> set[str]:
+    """The addresses that are logged in to the host's upsd."""
+    if host.served is not None:
+        return set(stage.order(host.name, "there")["addresses"])
+    _, said = stage.run(host.name, *_UPSC, "-c", host.system)
+    return set(_ADDRESS.findall(said))
 
 
 def _logged_in(part: Part, host: Part, there: set[str]) -> bool:
@@ -139,18 +143,22 @@ def _logged_in(part: Part, host: Part, there: set[str]) -> bool:
 
 
 def _turn(stage: Stage, host: Part, turn: Turn, ends: _Ends) -> None:
-    if turn.ending:
-        stage.until(ends.seen, turn.after)
-    else:
-        stage.until(ends.nothing, turn.after)
+    if not turn.ending:
+        stage.wait(turn.after)
+    elif not ends.down:
+        stage.until(lambda event: bool(ends.down), turn.after)
     stage.tell("ups", values=dict(turn.values))
+    if host.served is not None:
+        stage.order(host.name, "say", values=dict(turn.values))
     for path in stage.play.devices:
         stage.order(host.name, "put", path=path, text=device_text(turn.values).decode())
 
 
 def _afterwards(stage: Stage, host: Part, ends: _Ends) -> None:
     """What is left on the host, and what runs late in its shutdown: upsmon is ended by then."""
-    _, said = _asked(stage, host) if "upsd" in host.daemons else (0, "")
+    if host.served is not None:
+        return
+    _, said = _asked(stage, host)
     flag = bool(stage.play.flag) and stage.order(host.name, "look", path=stage.play.flag)["there"]
     stage.tell("left", text=said, flag=flag, on=host.name)
     if host.name not in ends.down or not stage.play.hook:
@@ -158,11 +166,11 @@ def _afterwards(stage: Stage, host: Part, ends: _Ends) -> None:
     stage.run(host.name, _UPSMON, "-c", "stop")
     end = time.monotonic() + _STOP
     while "upsmon" in stage.order(host.name, "alive")["names"] and time.monotonic() < end:
-        stage.until(lambda event: False, _EVERY)
+        stage.wait(_EVERY)
     stage.tell("hook", on=host.name)
     code, said = stage.run(host.name, stage.play.hook, "poweroff")
     stage.tell("hook ended", code=code, text=said)
-    stage.until(lambda event: False, 0.3)
+    stage.wait(0.3)
 
 
 def device_text(values: Mapping[str, str]) -> bytes:

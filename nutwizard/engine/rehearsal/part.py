@@ -25,12 +25,22 @@ class Placed:
 
 
 @dataclass(frozen=True)
+class Served:
+    """What a made-up host serves: UPSes, users with their passwords, and (address, port) to listen at."""
+
+    ups: tuple[str, ...]
+    users: tuple[tuple[str, str], ...] = field(repr=False)
+    listen: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
 class Part:
     """One machine.
 
     `host`: it has the UPS. `addresses`: with their prefix, as of ip-address(8). `names`: further lines of
     /etc/hosts. `absent`: paths that it does not have. `reported`: programs whose calls are told. `daemons`:
     the command of driver, upsd and upsmon, those that it runs. `system`: its UPS as upsc(8) is to be asked.
+    `served`: it is made up, and runs none of them.
     """
 
     name: str
@@ -42,6 +52,7 @@ class Part:
     names: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     reported: tuple[str, ...] = ()
+    served: Served | None = None
 
 
 @dataclass(frozen=True)
@@ -100,4 +111,11 @@ def _part(raw: dict[str, Any]) -> Part:
     daemons = {name: tuple(argv) for name, argv in raw.pop("daemons").items()}
     for name in ("addresses", "names", "absent", "reported"):
         raw[name] = tuple(raw[name])
-    return Part(files=tuple(files), daemons=daemons, **raw)
+    served = raw.pop("served")
+    if served is not None:
+        served = Served(**{name: tuple(_tuple(each) for each in served[name]) for name in served})
+    return Part(files=tuple(files), daemons=daemons, served=served, **raw)
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

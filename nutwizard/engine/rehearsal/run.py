@@ -16,6 +16,7 @@ from typing import Any
 
 from nutwizard.core import paths
 from nutwizard.core.errors import Failed
+from nutwizard.core.facts import Role
 from nutwizard.core.rehearsal.moments import Moment, Reader
 from nutwizard.core.rehearsal.pace import Pace
 from nutwizard.core.rehearsal.verdict import Cast, Verdict, judge
@@ -49,14 +50,14 @@ class Rehearsed:
     cut_off: bool = False
 
 
-def lacking() -> str:
+def lacking(role: Role = Role.HOST) -> str:
     """Why no rehearsal in namespaces is possible here; "" when one is."""
     if os.geteuid() != 0:
         return "only root may make the namespaces in which nothing outside is touched"
     for program, package in _NEEDED.items():
         if shutil.which(program, path=_PATH) is None:
             return f"{program} is missing: apt-get install {package}"
-    if not driver():
+    if role is Role.HOST and not driver():
         return "dummy-ups, the driver that plays the UPS, is missing: apt-get install nut-server"
     try:
         done = subprocess.run(

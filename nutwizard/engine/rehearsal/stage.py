@@ -36,6 +36,8 @@ class Stage:
         self._number = 0
         self._events, events = os.pipe2(os.O_CLOEXEC)
         self._orders: dict[str, socket.socket] = {}
+        #: Called with every event, whatever is waited for.
+        self.observers: list[Callable[[Event], None]] = []
         copy.prepare()
         pids = {}
         for part in play.parts:
@@ -46,6 +48,10 @@ class Stage:
     def tell(self, what: str, **more: Any) -> None:
         """Pass on what the stage itself does."""
         self._pass_on({"at": time.monotonic(), "machine": "", "kind": "stage", "what": what, **more})
+
+    def wait(self, seconds: float) -> None:
+        """Pass events on for so long."""
+        self.until(lambda event: False, seconds)
 
     def until(self, seen: Callable[[Event], bool], limit: float) -> bool:
         """Pass events on until one is the wanted one, or `limit` seconds have gone by (False).
@@ -95,6 +101,8 @@ class Stage:
         return [json.loads(line) for line in lines]
 
     def _pass_on(self, event: Event) -> None:
+        for observer in self.observers:
+            observer(event)
         if event["kind"] == "reply":
             return
         try:
