@@ -171,10 +171,14 @@ def check(machine: Machine, user: str | None = None) -> Checked:
     return Checked(done.returncode, seconds, found["links"], found["findings"])
 
 
-def tree(machine: Machine) -> list[str]:
-    """Every folder and file of `PLACES` in a line: path, owner, group, mode, where it leads, checksum."""
-    places = " ".join(PLACES)
-    look = f"find {places} -printf '%p %u:%g %m %y %l\\n'; find {places} -type f -exec sha256sum {{}} +"
+def tree(machine: Machine, *folders: str) -> list[str]:
+    """Every folder and file of `PLACES` in a line: path, owner, group, mode, where it leads, checksum.
+
+    `folders`: in place of `PLACES`.
+    """
+    places = " ".join(folders or PLACES)
+    look = f"find {places} -printf '%p %u:%g %m %y %l\\n'"
+    look += f"; find {places} -type f -size -1000k -exec sha256sum {{}} +"
     return sorted(machine.run(["sh", "-c", look]).stdout.splitlines())
 
 

@@ -50,6 +50,7 @@ def company_of(host: Host, facts: Facts, role: Role, clients: Sequence[str]) -> 
     remarks = []
     if clients:
         others = tuple(handed_over(path, facts.nut) for path in clients)
+        remarks += [each.remark for each in others]
     else:
         others, why = implied_clients(facts)
         remarks.append(

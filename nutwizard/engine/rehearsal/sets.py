@@ -11,6 +11,7 @@ from nutwizard.core.answers import AnswersSet, Given, Origin
 from nutwizard.core.clients import GENERAL, folders_for, server_for
 from nutwizard.core.errors import AnswersError, Problem, UsageError
 from nutwizard.core.facts import Door, Facts, FileFact, Kind, Nut, Owner, Role
+from nutwizard.core.rehearsal.rewriting import word_of
 from nutwizard.core.server import listen_lines
 from nutwizard.core.site import Client, Site
 from nutwizard.core.text import FileText
@@ -28,12 +29,15 @@ _LARGEST = 1 << 20
 
 @dataclass(frozen=True)
 class FileSet:
-    """A machine's files by path. `addresses`: its own, without a prefix, those that are known."""
+    """A machine's files by path. `addresses`: its own, without a prefix, those that are known. `remark`: what
+    to know of the files, "".
+    """
 
     name: str
     host: bool
     files: Mapping[str, Placed] = field(repr=False)
     addresses: tuple[str, ...] = ()
+    remark: str = ""
 
     def data(self, path: str) -> bytes:
         """A file's bytes; empty when it is not there."""
@@ -161,7 +165,17 @@ def _copied(name: str, folder: str, whole: str) -> FileSet:
         raise UsageError(f"{error.filename}: {error.strerror}") from None
     if paths.NUT_CONF not in found:
         found[paths.NUT_CONF] = Placed(paths.NUT_CONF, b"MODE=netclient\n", "root", "nut", 0o640)
-    return FileSet(name, False, found)
+    return _with_script(FileSet(name, False, found))
+
+
+def _with_script(found: FileSet) -> FileSet:
+    """The same with a script that does nothing where CMDSCRIPT is not among the files."""
+    script = word_of(found.data(paths.UPSSCHED_CONF), "CMDSCRIPT")
+    if not script.startswith("/") or script in found.files:
+        return found
+    empty = Placed(script, b"#!/bin/sh\nexit 0\n", mode=0o755)
+    remark = f"{found.name}: {script} is not in the folder; a script that does nothing stands for it."
+    return replace(found, files={**found.files, script: empty}, remark=remark)
 
 
 def named_apart(sets: Iterable[FileSet], taken: str) -> tuple[FileSet, ...]:
