@@ -44,7 +44,7 @@ def _played(args: argparse.Namespace, facts: Facts, wanted: Wanted, company: Com
         done = run.rehearse(caster)
         commands.show_text(as_json(done, practice=args.practice))
         return done
-    opening.show_lines(head_lines(wanted, company))
+    opening.show_lines(head_lines(wanted, company, caster.limit))
     timeline = Timeline([each.name for each in company.sets], lambda line: opening.show_lines([line]))
     done = run.rehearse(caster, timeline.moment)
     timeline.close()

@@ -55,8 +55,8 @@ _LIMITS = (
 )
 
 
-def head_lines(wanted: Wanted, company: Company, *, limit: float = 0.0) -> list[Line]:
-    """What is about to be played, and on what."""
+def head_lines(wanted: Wanted, company: Company, limit: float) -> list[Line]:
+    """What is about to be played, and on what. `limit`: seconds after which it is ended."""
     names = [each.name for each in company.sets[1:]]
     pace = "your own intervals" if wanted.real_time else "all intervals shortened"
     out = [Line(f"Rehearsal: {wanted.scenario.words}", Tone.TITLE)]
@@ -65,6 +65,7 @@ def head_lines(wanted: Wanted, company: Company, *, limit: float = 0.0) -> list[
         Line(
             f"{company.sets[0].name} serves the UPS{clients}. NUT's daemons, your files, {pace}; all of it"
             " in copies in memory: nothing here is shut down, written or signalled."
+            f" It is over after {limit:.0f} s at the latest, whatever hangs."
         )
     )
     return [*out, *(Line(remark) for remark in company.remarks), Line()]

@@ -32,6 +32,8 @@ _NOISE = re.compile(
     r"|listening on|Connected to UPS|Running as foreground|Executing command:|Startup successful|sock_connect"
     r"|.*using builtin defaults|^$"
 )
+#: What a daemon puts before each line with -D, which NUT before 2.8.0 needs to stay in the foreground.
+_DEBUG = re.compile(r"^ *\d+\.\d{6}\t(?:\[D\d\] )?")
 #: Who speaks through upsmon's output or the log, but is no daemon of NUT.
 _DAEMONS = ("upsmon", "upsd", "upssched", "upsdrvctl", "dummy-ups", "nut-monitor", "nut-server")
 _LONGEST = 200
@@ -146,6 +148,7 @@ class Reader:
             yield Moment(at, event["machine"], What.LOGGED, _shown(f"{tag}: {text}" if tag else text), user)
 
     def _of_daemon(self, at: float, machine: str, name: str, text: str, user: str) -> Iterator[Moment]:
+        text = _DEBUG.sub("", text)
         key = (machine, text)
         again = at - self._latest.get(key, -9.0) < _TWICE
         self._latest[key] = at

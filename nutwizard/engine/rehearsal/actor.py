@@ -30,16 +30,16 @@ _ROOM = 1 << 16
 _MOST_SAID = 400
 
 
-def start(part: Part, events: int) -> tuple[int, socket.socket]:
+def start(part: Part, number: int, events: int) -> tuple[int, socket.socket]:
     """Start a machine; its PID as seen from here, and the socket for its orders. Raises OSError.
 
-    `events`: the pipe that every machine writes to, a JSON object a line.
+    `number`: which of the stage's machines it is; `events`: the pipe that every machine writes to, a JSON object a line.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     outer = os.fork()
     if outer == 0:
         ours.close()
-        _apart(part, theirs, events)
+        _apart(_Actor(part, number, theirs, events))
     theirs.close()
     told = ours.recv(64)
     if not told:
@@ -47,7 +47,7 @@ def start(part: Part, events: int) -> tuple[int, socket.socket]:
     return int(told), ours
 
 
-def _apart(part: Part, orders: socket.socket, events: int) -> None:
+def _apart(machine: _Actor) -> None:
     """Never returns. The process in between waits for the machine: it is its parent, with its own PID 1."""
     try:
         kernel.die_with_parent()
@@ -57,12 +57,12 @@ def _apart(part: Part, orders: socket.socket, events: int) -> None:
         inner = os.fork()
         if inner == 0:
             kernel.die_with_parent()
-            _Actor(part, orders, events).live()
-        orders.send(str(inner).encode())
-        orders.close()
+            machine.live()
+        machine.orders.send(str(inner).encode())
+        machine.orders.close()
         os.waitpid(inner, 0)
     except BaseException as error:  # noqa: BLE001 - there is nobody above to raise it to
-        tell(events, part.name, "failed", text=f"{type(error).__name__}: {error}")
+        machine.tell("failed", text=f"{type(error).__name__}: {error}")
     os._exit(1)
 
 
@@ -73,8 +73,8 @@ def tell(events: int, machine: str, kind: str, **more: Any) -> None:
 
 
 class _Actor:
-    def __init__(self, part: Part, orders: socket.socket, events: int) -> None:
-        self._part, self._orders, self._events = part, orders, events
+    def __init__(self, part: Part, number: int, orders: socket.socket, events: int) -> None:
+        self._part, self._number, self.orders, self._events = part, number, orders, events
         self._selector = selectors.DefaultSelector()
         self._runs: dict[int, tuple[str, int]] = {}
         self._outputs: dict[int, int] = {}
@@ -83,15 +83,15 @@ class _Actor:
     def live(self) -> None:
         """Never returns."""
         try:
-            copy.build(self._part)
+            copy.build(self._part, self._number)
             self._listen()
-            self._tell("ready")
+            self.tell("ready")
             while True:
                 for key, _ in self._selector.select():
                     handle: Callable[[], None] = key.data
                     handle()
         except BaseException as error:  # noqa: BLE001 - told, since nobody sees a trace
-            self._tell("failed", text=f"{type(error).__name__}: {error}")
+            self.tell("failed", text=f"{type(error).__name__}: {error}")
         os._exit(1)
 
     def _listen(self) -> None:
@@ -100,7 +100,7 @@ class _Actor:
         self._log.bind("/dev/log")
         os.chmod("/dev/log", 0o666)
         self._selector.register(self._log, selectors.EVENT_READ, self._hear_log)
-        self._selector.register(self._orders, selectors.EVENT_READ, self._obey)
+        self._selector.register(self.orders, selectors.EVENT_READ, self._obey)
         said = os.open(copy.SAID, os.O_RDWR | os.O_NONBLOCK)
         self._read_lines(said, "said", "")
         wake, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -118,11 +118,12 @@ class _Actor:
         """What a script says, up to a limit: one that never stops must not fill the memory."""
         self._said += 1
         if self._said <= _MOST_SAID:
-            self._tell("said", name=name, text=text)
+            self.tell("said", name=name, text=text)
         elif self._said == _MOST_SAID + 1:
-            self._tell("said", name=name, text="(more was said than is told here)")
+            self.tell("said", name=name, text="(more was said than is told here)")
 
-    def _tell(self, kind: str, **more: Any) -> None:
+    def tell(self, kind: str, **more: Any) -> None:
+        """Write one event of this machine."""
         tell(self._events, self._part.name, kind, **more)
 
     def _hear_log(self) -> None:
@@ -131,7 +132,7 @@ class _Actor:
         for _, kind, raw in ancillary:
             if kind == socket.SCM_CREDENTIALS:
                 pid, uid, _ = struct.unpack("3i", raw[:12])
-        self._tell("log", pid=pid, uid=uid, text=_text(data.rstrip(b"\n\0"), _LONGEST + _SYSLOG_HEAD))
+        self.tell("log", pid=pid, uid=uid, text=_text(data.rstrip(b"\n\0"), _LONGEST + _SYSLOG_HEAD))
 
     def _read_lines(self, descriptor: int, kind: str, name: str) -> None:
         """Tell every line that comes from a pipe. The end of one that is never ended is told as well."""
@@ -150,7 +151,7 @@ class _Actor:
                 if kind == "said":
                     self._say_line(name, _text(line, _LONGEST))
                 else:
-                    self._tell(kind, name=name, text=_text(line, _LONGEST))
+                    self.tell(kind, name=name, text=_text(line, _LONGEST))
             if not data:
                 self._selector.unregister(descriptor)
                 os.close(descriptor)
@@ -158,7 +159,7 @@ class _Actor:
         self._selector.register(descriptor, selectors.EVENT_READ, read)
 
     def _obey(self) -> None:
-        data = self._orders.recv(_ROOM)
+        data = self.orders.recv(_ROOM)
         if not data:
             os._exit(0)  # the stage is gone: the kernel ends everything in here
         order = json.loads(data)
@@ -168,7 +169,7 @@ class _Actor:
         except OSError as error:
             answer = {"error": str(error)}
         if answer is not None:
-            self._tell("reply", number=number, **answer)
+            self.tell("reply", number=number, **answer)
 
     def _do_start(self, number: int, name: str, argv: Sequence[str]) -> dict[str, Any]:
         """Start a daemon; what it prints is told line by line."""
@@ -241,9 +242,9 @@ class _Actor:
                 file = self._outputs.pop(pid)
                 said = os.pread(file, _LONGEST, 0)
                 os.close(file)
-                self._tell("reply", number=number, code=code, text=_text(said, _LONGEST))
+                self.tell("reply", number=number, code=code, text=_text(said, _LONGEST))
             elif name:
-                self._tell("ended", name=name, code=code)
+                self.tell("ended", name=name, code=code)
 
 
 def _spawn(argv: Sequence[str], out: int, source: int, *, trusted: bool = False) -> int:

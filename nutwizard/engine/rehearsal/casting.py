@@ -24,7 +24,7 @@ from nutwizard.engine.rehearsal.sets import OWN_ACTIONS, FileSet
 from nutwizard.formats.nutfile import NutFile
 from nutwizard.formats.sections import SectionFile
 
-#: From this version on the daemons stay in the foreground with -F.
+#: From this version on the daemons stay in the foreground with -F; before it -D does, and they say more.
 _FOREGROUND = (2, 8, 0)
 #: Values that a real UPS would have, where none is told.
 _VALUES = {"battery.charge": "100", "battery.runtime": "1200", "ups.load": "20"}
@@ -218,7 +218,7 @@ class Caster:
             yield Placed(path, data, file.user, file.group, file.mode)
 
     def _daemon(self, name: str) -> tuple[str, ...]:
-        return (f"/sbin/{name}", *(("-F",) if self.facts.nut.version >= _FOREGROUND else ()))
+        return (f"/sbin/{name}", "-F" if self.facts.nut.version >= _FOREGROUND else "-D")
 
 
 def _member(found: FileSet, version: tuple[int, ...]) -> Member:

@@ -60,15 +60,18 @@ def prepare() -> None:
     kernel.mount("rehearsal", STAGE, "tmpfs", kernel.MS_NODEV, "mode=700,size=50%")
 
 
-def build(part: Part) -> None:
-    """Make the machine's file system and move into it; called as PID 1 of its namespaces. Raises OSError."""
-    base = f"{STAGE}/{part.name}"
+def build(part: Part, number: int) -> None:
+    """Make the machine's file system and move into it; called as PID 1 of its namespaces. Raises OSError.
+
+    `number`: which of the stage's machines it is.
+    """
+    base = f"{STAGE}/{number}"
     root = f"{base}/root"
     os.mkdir(base)
     others = _other_mounts()
     _overlay(base, "0", "/", root)
-    for number, (path, kind) in enumerate(others, 1):
-        _also(base, str(number), path, kind, root)
+    for n, (path, kind) in enumerate(others, 1):
+        _also(base, str(n), path, kind, root)
     _own_folders(root)
     kernel.enter_root(root, "mnt")
     _guard_proc()

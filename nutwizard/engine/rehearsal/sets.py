@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from nutwizard.core import paths
 from nutwizard.core.answers import AnswersSet, Given, Origin
-from nutwizard.core.clients import GENERAL, folders_for, server_for
+from nutwizard.core.clients import GENERAL, folders_for, guest_name, server_for
 from nutwizard.core.errors import AnswersError, Problem, UsageError
 from nutwizard.core.facts import Door, Facts, FileFact, Kind, Nut, Owner, Role
 from nutwizard.core.rehearsal.rewriting import word_of
@@ -57,7 +57,8 @@ def own_set(host: Host, facts: Facts, role: Role, scripts: Iterable[str]) -> Fil
         stat = host.stat(path)
         if stat is not None and stat.kind == "file" and path not in found:
             found[path] = _placed(path, host.read(path, _LARGEST), stat.owner)
-    return FileSet(facts.hostname.partition(".")[0] or role.value, role is Role.HOST, found)
+    name = guest_name(facts.hostname.partition(".")[0] or role.value, 0)
+    return FileSet(name, role is Role.HOST, found)
 
 
 def walked(facts: Facts, role: Role, given: AnswersSet | None = None) -> Walk:
@@ -128,7 +129,7 @@ def handed_over(path: str, nut: Nut) -> FileSet:
     The folder's name is the client's. Raises UsageError, AnswersError, NeedsRoot.
     """
     whole = os.path.abspath(path)
-    name = os.path.basename(whole if os.path.isdir(whole) else os.path.dirname(whole)) or "client"
+    name = guest_name(os.path.basename(whole if os.path.isdir(whole) else os.path.dirname(whole)), 0)
     if os.path.isdir(whole):
         for folder in (f"{whole}/etc/nut", whole):
             if os.path.isfile(f"{folder}/upsmon.conf"):

@@ -40,8 +40,8 @@ class Stage:
         self.observers: list[Callable[[Event], None]] = []
         copy.prepare()
         pids = {}
-        for part in play.parts:
-            pids[part.name], self._orders[part.name] = actor.start(part, events)
+        for number, part in enumerate(play.parts):
+            pids[part.name], self._orders[part.name] = actor.start(part, number, events)
         self._await_ready(set(pids))
         self._connect(pids)
 
