@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from nutwizard.core.clients import few
 from nutwizard.core.logtexts import Kind
+from nutwizard.core.rehearsal.cast import Item
 from nutwizard.core.rehearsal.moments import Moment, What
 from nutwizard.core.rehearsal.scenario import ends
-from nutwizard.core.rehearsal.verdict import Item, Verdict
+from nutwizard.core.rehearsal.verdict import Verdict
 from nutwizard.core.rules.rule import Severity
 from nutwizard.engine.rehearsal.casting import Wanted
 from nutwizard.engine.rehearsal.company import Company

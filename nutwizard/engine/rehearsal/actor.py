@@ -33,7 +33,7 @@ _MOST_SAID = 400
 def start(part: Part, number: int, events: int) -> tuple[int, socket.socket]:
     """Start a machine; its PID as seen from here, and the socket for its orders. Raises OSError.
 
-    `number`: which of the stage's machines it is; `events`: the pipe that every machine writes to, a JSON object a line.
+    `number`: which of the stage's machines it is; `events`: the pipe that every machine writes to.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     outer = os.fork()

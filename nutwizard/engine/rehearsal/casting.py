@@ -11,9 +11,9 @@ from nutwizard.core.checks import is_ip
 from nutwizard.core.events import DEFAULT_FLAGS, events_of
 from nutwizard.core.facts import Facts
 from nutwizard.core.rehearsal import rewriting
+from nutwizard.core.rehearsal.cast import Cast, Member
 from nutwizard.core.rehearsal.pace import Pace, compressed
 from nutwizard.core.rehearsal.scenario import BLIP, Scenario, cues, ends, told_off, values_at, watched_for
-from nutwizard.core.rehearsal.verdict import Cast, Member
 from nutwizard.core.server import listen_lines, local_address
 from nutwizard.core.site import system_word
 from nutwizard.core.upssched import EXECUTE, at_lines

@@ -17,9 +17,10 @@ from typing import Any
 from nutwizard.core import paths
 from nutwizard.core.errors import Failed
 from nutwizard.core.facts import Role
+from nutwizard.core.rehearsal.cast import Cast
 from nutwizard.core.rehearsal.moments import Moment, Reader
 from nutwizard.core.rehearsal.pace import Pace
-from nutwizard.core.rehearsal.verdict import Cast, Verdict, judge
+from nutwizard.core.rehearsal.verdict import Verdict, judge
 from nutwizard.core.upsmon import notify_messages
 from nutwizard.engine.machine import ENVIRONMENT
 from nutwizard.engine.rehearsal.casting import Caster
