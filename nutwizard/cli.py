@@ -23,15 +23,17 @@ EPILOG = """exit codes:
   2  command line or answers wrong            7  another run holds the lock
   3  plan: something would change             8  needs root
   4  check: something is broken             130  interrupted
+     budget: it does not fit
 """
 GUIDED = ""
 #: The commands that are not in `commands`, by the module that has them.
 _MODULES = {
+    "budget": "budgeting",
     "check": "checking",
+    "rehearse": "rehearsing",
+    "report": "reporting",
     "status": "checking",
     "test-event": "sending",
-    "report": "reporting",
-    "rehearse": "rehearsing",
 }
 
 
@@ -124,6 +126,7 @@ def _about_proof(commands: argparse._SubParsersAction[_Parser], check: argparse.
     check.add_argument("--quiet", action="store_true", help="say nothing when there is nothing to say (cron)")
     check.add_argument("--html", metavar="FILE", help="also write the proof as a page to keep")
     _command(commands, "status", "one line: protected or not, and since when that is proven")
+    _command(commands, "budget", "the time that a shutdown needs, step by step, against the battery's")
     event = _command(commands, "test-event", "send one event through upssched and the script, as user nut")
     event.add_argument("event", metavar="EVENT", help="ONBATT, ONLINE, LOWBATT, ...")
     event.add_argument("--yes", action="store_true", help="also run a script or action of your own")
@@ -192,7 +195,7 @@ def _options(to: argparse.ArgumentParser, *, after: bool) -> None:
         ("--plain", "prompts one after the other instead of screens; over a pipe line by line"),
         ("--mouse", "the screens take the mouse; without it the terminal selects text as ever"),
         ("--practice", "a practice machine: nothing outside its folder is touched, nothing is protected"),
-        ("--json", "plan, apply, check, rehearse, status, history, paths, firewall: as JSON"),
+        ("--json", "plan, apply, check, rehearse, status, budget, history, paths, firewall: as JSON"),
         ("--on-battery", "whatever writes: also during an outage of the mains"),
     ):
         to.add_argument(name, action="store_true", default=absent if after else False, help=text)

@@ -53,6 +53,9 @@ async def take(folder: Path, machine: PracticeHost) -> None:
         await person.at("check")
         await person.until(lambda: "proven" in person.title and "ups.status" in person.text, "the proof")
         (folder / "check.svg").write_text(picture(person))
+        await person.press("b")
+        await person.at("Budget")
+        (folder / "budget.svg").write_text(picture(person))
 
 
 def main() -> None:

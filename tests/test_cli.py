@@ -33,7 +33,7 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 COMMANDS: Mapping[str, list[str]] = {
     "": [], "step": ["mode"], "plan": ["a.yaml"], "apply": ["a.yaml"], "check": [], "undo": [], "history": [],
     "recover": [], "forget": ["3"], "explain": ["driver"], "paths": [], "firewall": ["manual"],
-    "status": [], "test-event": ["ONBATT"], "report": [], "rehearse": [],
+    "status": [], "test-event": ["ONBATT"], "report": [], "rehearse": [], "budget": [],
 }  # fmt: skip
 OPTIONS: list[tuple[list[str], str, Any]] = [
     (["--role", "client"], "role", "client"),
@@ -459,7 +459,7 @@ def test_no_password_is_printed(form: list[str], tree: Path, tmp_path: Path, run
     for words in (["plan"], ["apply"], ["plan"]):
         _, out, err = run(*words, answers(tmp_path, text), *form)
         assert "CANARY" not in out + err
-    for words in (["history"], ["check", "--role", "host"], ["undo"]):
+    for words in (["history"], ["check", "--role", "host"], ["budget", "--role", "host"], ["undo"]):
         _, out, err = run(*words, *form)
         assert "CANARY" not in out + err
     assert "upsmonclient" in run("plan", answers(tmp_path, text), *form)[1]
@@ -504,7 +504,7 @@ def same_keys(found: Mapping[str, Any], documented: Mapping[str, list[str]]) -> 
 @AS_ROOT
 def test_json_has_the_keys_of_readme(tmp_path: Path, run: Run) -> None:
     documented = documented_json()
-    assert set(documented) == {"plan", "apply", "check", "status", "history", "paths"}
+    assert set(documented) == {"plan", "apply", "check", "status", "budget", "history", "paths"}
     file = answers(tmp_path)
     plan = json.loads(run("plan", file, "--json")[1])
     assert plan["acts"] == []  # nothing runs below another root
@@ -523,6 +523,9 @@ def test_json_has_the_keys_of_readme(tmp_path: Path, run: Run) -> None:
     assert check["findings"] == []
     same_keys(check, {**documented["check"], "links": ticked(link), "findings": []})
     same_keys(json.loads(run("status", "--json")[1]), documented["status"])
+    budget = json.loads(run("budget", "--role", "host", "--json")[1])
+    same_keys(budget, {**documented["budget"], "advice": []})  # no server is asked below another root
+    assert (budget["verdict"], budget["has"]) == ("not known", None)
     assert set(re.findall(r"\(([a-z, ]+)\)", link)[0].split(", ")) == {state.value for state in State}
     same_keys(json.loads(run("paths", "--json")[1]), {**documented["paths"], "unseen": []})
     assert (check["broken"], {each["status"] for each in check["links"]}) == (0, {"proven", "unknown"})

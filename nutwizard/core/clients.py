@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from nutwizard.core import checks, paths
 from nutwizard.core.facts import Address, Facts
+from nutwizard.core.guests import Guest
 from nutwizard.core.server import WILDCARDS, listen_lines, local_address
 from nutwizard.core.site import Client, Site
 from nutwizard.core.step import View
@@ -167,6 +168,11 @@ def _same_network(own: Address, addresses: Iterable[str]) -> bool:
 
     network = ipaddress.ip_interface(f"{own.address}/{own.prefix}").network
     return own.prefix > 0 and any(ipaddress.ip_address(each) in network for each in addresses)
+
+
+def guest_of(client: Client, guests: Iterable[Guest]) -> Guest | None:
+    """The guest of this host that a client is; None for another machine."""
+    return next((each for each in guests if _is(each.name, each.addresses, client)), None)
 
 
 def _is(name: str, addresses: Iterable[str], client: Client) -> bool:

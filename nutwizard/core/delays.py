@@ -34,6 +34,18 @@ def guide_delays(driver: str, facts: Facts, cyberpower: bool) -> dict[str, Propo
     return {key: Proposed(value, Origin.GUIDE, notes[key]) for key, value in values.items()}
 
 
+def as_counted(driver: str, off: int, cyberpower: bool) -> int:
+    """What the device makes of an offdelay, in seconds: it may count in steps and round down to one.
+
+    CyberPower and the drivers for Megatec's protocol: whole minutes; the latter below one in steps of 6 s.
+    """
+    if cyberpower:
+        return off - off % MINUTE
+    if driver in (*BLAZER, "nutdrv_qx"):
+        return off - off % (MINUTE if off >= MINUTE else 6)
+    return off
+
+
 def later_ondelay(driver: str, off: int | None, on: int | None, cyberpower: bool) -> int | None:
     """An ondelay that comes after the offdelay, in the driver's own unit; None where the two fit."""
     minutes = driver in BLAZER

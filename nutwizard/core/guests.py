@@ -25,9 +25,9 @@ class Guest:
     the latter in small letters, "" when not known. `addresses`: without their prefixes; those that its
     configuration fixes, else those seen at `mac`. `known_from`: a short phrase for a person, where they are
     known from, "" without addresses. `agent`: whether its QEMU guest agent may be asked for more.
-    `usb`: the values of its usbN lines, such as host=051d:0002. `down`, `order`: the seconds that its
-    shutdown may take, and its place in the order, by its startup line; None without. `onboot`: it starts with
-    the host.
+    `usb`: the values of its usbN lines, such as host=051d:0002. `down`, `order`, `up`: the seconds that its
+    shutdown may take, its place in the order, and the seconds after its start, by its startup line; None
+    without. `onboot`: it starts with the host.
     """
 
     id: int
@@ -42,6 +42,7 @@ class Guest:
     down: int | None = None
     order: int | None = None
     onboot: bool = False
+    up: int | None = None
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ RESUMED_PLACE = f"{RESUME}/place"
 NEXT = f"{STATE}/next.txt"
 #: How the links stood at the last check.
 PROOF = f"{STATE}/proof.json"
+#: How long the parts of a shutdown took when they were measured.
+MEASURED = f"{STATE}/measured.json"
 
 #: The two names under which the guide's reader keeps the state before a change, in the order of our choice.
 COPIES = (".orig", ".bkp")

@@ -95,7 +95,7 @@ def _guest(host: Host, number: int, folder: str, kind: Kind) -> Guest | None:
     words = [fixed.get(key, "").partition("/")[0] for key in ("ip", "ip6")]
     addresses = tuple(word for word in words if checks.client_address(word) is None)
     mac = next((value.lower() for value in card.values() if MAC.fullmatch(value)), "")
-    down, order = _startup(keys.get("startup", ""))
+    down, order, up = _startup(keys.get("startup", ""))
     return Guest(
         number,
         kind,
@@ -109,6 +109,7 @@ def _guest(host: Host, number: int, folder: str, kind: Kind) -> Guest | None:
         down=down,
         order=order,
         onboot=_yes(keys.get("onboot", "")),
+        up=up,
     )
 
 
@@ -123,13 +124,13 @@ def _yes(word: str) -> bool:
     return word.lower() in ("1", "on", "yes", "true")
 
 
-def _startup(text: str) -> tuple[int | None, int | None]:
-    """The seconds behind `down`, and the place behind `order`, which may stand without its key."""
+def _startup(text: str) -> tuple[int | None, int | None, int | None]:
+    """What stands behind `down`, `order` and `up`; the place may stand without its key."""
     options = _options(text)
     bare = next((key for key in options if _NUMBER.fullmatch(key)), "")
-    words = (options.get("down", ""), options.get("order", bare))
-    down, order = (int(word) if _NUMBER.fullmatch(word) else None for word in words)
-    return down, order
+    words = (options.get("down", ""), options.get("order", bare), options.get("up", ""))
+    down, order, up = (int(word) if _NUMBER.fullmatch(word) else None for word in words)
+    return down, order, up
 
 
 def _keys(text: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from nutwizard.core.page import Page, parse_page
 from nutwizard.core.step import Step
 
 #: Pages that belong to no step, in reading order; the first line of each is its title.
-COMMON = ("overview", "users", "webconsole", "check", "doctor", "rehearse", "fsd", "paths")
+COMMON = ("overview", "users", "webconsole", "check", "doctor", "rehearse", "budget", "fsd", "paths")
 
 
 @cache

@@ -20,6 +20,7 @@ from nutwizard.core.site import Client
 from nutwizard.core.standing import Standing, StepState, clipped
 from nutwizard.core.step import View
 from nutwizard.engine import carry, registry
+from nutwizard.engine.budgeted import Budgets
 from nutwizard.engine.detect import Sources
 from nutwizard.engine.host import Host
 from nutwizard.engine.planner import Planner, Walk
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from nutwizard.engine.resume import Resume
 
 
-class Session(Answered, Proofs, Switches, Telling):
+class Session(Answered, Proofs, Switches, Telling, Budgets):
     """One guided run, one step or one replay.
 
     `named`: answers of a file on the command line; `saved`: those of an earlier run; with `save` the answers

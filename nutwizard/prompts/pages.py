@@ -16,6 +16,7 @@ LOOKS = {
     for each in (
         Choice("read", "pages to read: users, firewall, the test, what each step teaches"),
         Choice("prove", "check the chain of protection, link by link; nothing is changed"),
+        Choice("budget", "the time that a shutdown needs against the battery's, and what to change"),
     )
 }
 _BACK = Choice("back", "to the question before")
@@ -25,6 +26,8 @@ def look(what: str, session: GuidedSession, asker: Asker) -> None:
     """One of LOOKS."""
     if what == "read":
         read(session.role, asker)
+    elif what == "budget":
+        budget(session, asker)
     else:
         prove(session, asker)
 
@@ -47,3 +50,22 @@ def prove(session: GuidedSession, asker: Asker) -> None:
 
     asker.say("Asking this machine and the NUT server ...")
     asker.page([Line(), *examination_lines(session.examine(), brief=False), Line()])
+
+
+def budget(session: GuidedSession, asker: Asker) -> None:
+    """The budget as the files are now; advice becomes an answer when the person takes it."""
+    from nutwizard.wording.budget import budget_lines, buys_text
+
+    asker.say("Asking this machine and the NUT server ...")
+    found = session.budget()
+    asker.page([Line(), *budget_lines(found), Line()])
+    offers = {str(n): each for n, each in enumerate(found.advice, 1) if each.step in session.steps}
+    while offers:  # every turn waits for the person
+        rows = [Choice(n, f"{each.what}{buys_text(each)}") for n, each in offers.items()]
+        picked = asker.choose("Take one as an answer? The review shows it.", (*rows, _BACK), _BACK.value)
+        if picked == _BACK.value:
+            return
+        taken = offers.pop(picked)
+        problems = session.take(taken)
+        told = [f"Not taken: {problem.text}" for problem in problems]
+        asker.say("\n".join(told) or f"Taken as an answer of the step {session.title(taken.step)}.")

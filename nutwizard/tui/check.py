@@ -54,6 +54,7 @@ class Check(Frame):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("e", "mend", "its step"),
         Binding("s", "switch", "firewall"),
+        Binding("b", "budget", "budget"),
         Binding("a", "again", "again"),
         Binding("f", "finish", "finish"),
     ]
@@ -212,6 +213,11 @@ class Check(Frame):
         self._gone = True
         self.wizard.findings = self._findings
         self.wizard.travel("finish")
+
+    def action_budget(self) -> None:
+        """Whether the battery lasts for all of it."""
+        self._gone = True
+        self.wizard.travel("budget")
 
     async def action_back(self) -> None:
         self._gone = True

@@ -80,6 +80,7 @@ class Overview(Frame):
         Binding("0", "alone(10)", show=False),
         Binding("t", "take_all", "take all"),
         Binding("c", "check", "check"),
+        Binding("b", "budget", "budget"),
         Binding("r", "role", "role"),
         Binding("p", "app.topics", "pages"),
         Binding("x", "start_over", "start over"),
@@ -153,6 +154,10 @@ class Overview(Frame):
     def action_check(self) -> None:
         """Prove what is there, without changing anything."""
         self.wizard.travel("check")
+
+    def action_budget(self) -> None:
+        """The time that a shutdown needs, and the battery's."""
+        self.wizard.travel("budget")
 
     @work
     async def action_role(self) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 async def screen_for(app: WizardApp, place: str, notice: str) -> Frame:
     """The screen of a place. A screen's module is loaded when it is first shown."""
-    from nutwizard.tui.app import CHECK, FINISH, OVERVIEW, REVIEW
+    from nutwizard.tui.app import BUDGET, CHECK, FINISH, OVERVIEW, REVIEW
 
     if place == OVERVIEW:
         from nutwizard.tui import overview
@@ -26,6 +26,10 @@ async def screen_for(app: WizardApp, place: str, notice: str) -> Frame:
         from nutwizard.tui import check
 
         return await check.make(app, notice)
+    if place == BUDGET:
+        from nutwizard.tui import budget
+
+        return await budget.make(app, notice)
     if place == FINISH:
         from nutwizard.tui import finish
 

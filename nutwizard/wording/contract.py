@@ -19,6 +19,7 @@ from nutwizard.engine.host import Host
 from nutwizard.engine.outcome import Outcome
 
 if TYPE_CHECKING:
+    from nutwizard.core.budget.result import Advice, Budget
     from nutwizard.engine.doctor import Examination
 
 
@@ -77,6 +78,8 @@ class GuidedSession(Protocol):
     def outage(self) -> str: ...
     def apply(self, report: Callable[[str], None]) -> Outcome: ...
     def examine(self, told: Callable[[Finding], None] | None = None) -> Examination: ...
+    def budget(self) -> Budget: ...
+    def take(self, advice: Advice) -> tuple[Problem, ...]: ...
 
 
 class WizardSession(GuidedSession, Protocol):

@@ -194,11 +194,14 @@ def put_back(outcome: Outcome, line: Callable[[str], str]) -> str:
 
 def next_lines(session: GuidedSession, outcome: Outcome) -> list[Line]:
     """What the person does after a success, on this machine and on the other side."""
-    check = Line(f"To prove it again at any time: {command(session, 'check')}")
+    check = [
+        Line(f"To prove it again at any time: {command(session, 'check')}"),
+        Line(f"Whether the battery lasts for a shutdown: {command(session, 'budget')}"),
+    ]
     if session.role is Role.CLIENT:
-        return [*client_lines(session, outcome.findings), Line(), check]
+        return [*client_lines(session, outcome.findings), Line(), *check]
     if "client_user" not in session.steps:
-        return [Line(), check]
+        return [Line(), *check]
     broken = any(finding.state is State.BROKEN for finding in outcome.findings)
     first = "First mend what is broken above. Then" if broken else "Next"
     password = _value(session, "client_user", "password")
@@ -220,7 +223,7 @@ def next_lines(session: GuidedSession, outcome: Outcome) -> list[Line]:
         Line(f"  UPS name  {_value(session, 'driver', 'ups') or ''}"),
         Line(f"  user      {_value(session, 'client_user', 'name') or ''}"),
         Line(f"  password  it is in {file} on this machine"),
-        check,
+        *check,
     ]
 
 

@@ -190,6 +190,8 @@ def offline_host(trail: Trail) -> None:
         ("check", "--quiet"),
         ("check", "--html", str(work / "proof.html")),
         ("status",),
+        ("budget",),
+        ("budget", "--json"),
         ("report", "--output", "-"),
         ("report", "--output", str(work / "report.txt")),
         ("history",),

@@ -132,9 +132,10 @@ def checks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, flo
             (nut / "hosts").write_text(f"127.0.0.1 {NAME}\n")
             (nut / "nut.conf").write_text("MODE=netclient\n")
             inside = ("unshare", "--mount", "sh", "-c", INSIDE, "sh", str(nut), *COMMAND)
-            begin = time.monotonic()
-            ran = Bench(place).run("check", "--role", "client", "--json", command=inside, code=None)
-            found[name] = (ran.code, time.monotonic() - begin, ran.said)
+            for word in ("check", "budget"):
+                begin = time.monotonic()
+                ran = Bench(place).run(word, "--role", "client", "--json", command=inside, code=None)
+                found[f"{word} {name}"] = (ran.code, time.monotonic() - begin, ran.said)
 
     threads = [
         threading.Thread(target=check, args=(tmp_path_factory.mktemp(f"server-{number}"), name, serve))
@@ -149,12 +150,21 @@ def checks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, flo
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_server_is_named_soon(checks: dict[str, tuple[int, float, str]], name: str) -> None:
-    code, seconds, said = checks[name]
+    code, seconds, said = checks[f"check {name}"]
     assert code == 4, said
     broken = [link for link in json.loads(said)["links"] if link["status"] == "broken"]
     assert any(HOSTILE[name][1] in f"{link['evidence']} {link['cause']}" for link in broken), broken
     assert seconds < 5 + LIMITS.connect + START
     count("hostile servers", "named within 5 s" if seconds < 5 else "named")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_budget_waits_for_no_hostile_server(checks: dict[str, tuple[int, float, str]], name: str) -> None:
+    code, seconds, said = checks[f"budget {name}"]
+    found = json.loads(said)
+    assert (code, found["role"]) == (0, "client"), said
+    assert found["verdict"] in ("fits", "not known")
+    assert seconds < 5 + START
 
 
 def test_this_machines_own_files_were_not_looked_at() -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 from nutwizard.core import paths
 from nutwizard.core.answers import Origin, Proposed
+from nutwizard.core.budget.reckon import reckon
+from nutwizard.core.budget.result import Advice, Budget
 from nutwizard.core.errors import Exit, Problem
 from nutwizard.core.facts import Address, Door, Facts, Kind, Lazy, Owner, Role
 from nutwizard.core.fields import Choice, Field, FieldKind, Spec
@@ -19,6 +21,7 @@ from nutwizard.core.site import Client
 from nutwizard.core.text import FileText
 from nutwizard.engine.doctor import Examination
 from nutwizard.engine.outcome import Outcome
+from tests.support.budget_cases import machine
 
 ROOT = Owner("root", "root", 0o640)
 NUT = Owner("root", "nut", 0o640)
@@ -236,6 +239,12 @@ class FakeSession:
             (Act(ActKind.RESTART, "nut-server", "its configuration changes"),),
             ("The first start takes 20 s.",),
         )
+
+    def budget(self) -> Budget:
+        return reckon(machine({"guests": [{"id": 100}]}))
+
+    def take(self, advice: Advice) -> tuple[Problem, ...]:
+        return self.answer(advice.step, advice.values)
 
     def outage(self) -> str:
         return self.outages.pop(0) if self.outages else ""

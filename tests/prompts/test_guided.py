@@ -50,6 +50,20 @@ def test_the_whole_run_writes_after_a_clear_yes() -> None:
     assert PRACTICE not in text
 
 
+def test_the_budget_is_shown_and_its_advice_becomes_an_answer_when_it_is_taken() -> None:
+    session = FakeSession()
+    code, text = play(session, "budget", "", "quit")
+    assert "IT DOES NOT FIT: 172 s lack." in text
+    assert "Take one as an answer?" in text
+    assert session.answers == {}
+
+    code, text = play(session, "budget", "1", "quit")
+    assert "Taken as an answer of the step UPS driver." in text
+    assert session.answers == {"driver": {"low_battery": "runtime", "low_runtime": 390}}
+    assert session.applied == 0
+    assert code is Exit.INTERRUPTED
+
+
 def test_the_chain_is_proven_before_anything_is_asked() -> None:
     session = FakeSession()
     code, text = play(session, "prove", "quit")

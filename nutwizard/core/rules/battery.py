@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from nutwizard.core import lowbattery, paths
+from nutwizard.core.budget.battery import left_when_low, limit_of, number
+from nutwizard.core.budget.guests import groups_of, patience
 from nutwizard.core.clients import few
 from nutwizard.core.facts import Kind, Role
 from nutwizard.core.guests import Guest
@@ -20,8 +22,6 @@ _FULL = 90
 _NO_LIMIT_SHOWN = frozenset(
     "blazer_usb blazer_ser nutdrv_qx nutdrv_atcl_usb genericups richcomm_usb clone dummy-ups".split()
 )
-#: Seconds that Proxmox VE waits for a guest without a time-out of its own (qm.conf(5), pct.conf(5)).
-_PATIENCE = {Kind.VM: 180, Kind.CONTAINER: 60}
 
 
 def forces(look: Look) -> bool:
@@ -30,20 +30,6 @@ def forces(look: Look) -> bool:
     if script is None or script.content is None or not calls_upssched(look):
         return False
     return bool(look.upssched.entries("AT")) and b"-c fsd" in script.content.data
-
-
-def limit_of(found: lowbattery.Found, values: Mapping[str, str], kind: str) -> float | None:
-    """The limit that is compared, or shown, for one of lowbattery.OWN_LIMIT: ours before the UPS's own."""
-    return number(found.limits.get(kind) or values.get(f"battery.{kind}.low", ""))
-
-
-def number(text: str) -> float | None:
-    """A number that a UPS reports; None for what is none."""
-    try:
-        found = float(text)
-    except ValueError:
-        return None
-    return found if 0 <= found < 1e9 else None
 
 
 def _early(look: Look) -> Iterator[Spot]:
@@ -147,7 +133,7 @@ def _budget(look: Look) -> Iterator[Spot]:
     if look.facts.kind is not Kind.PVE or left is None:
         return
     slowest = _slowest(look.facts.guests())
-    need = sum(map(_patience, slowest))
+    need = sum(map(patience, slowest))
     if need <= left:
         return
     silent = [each for each in slowest if each.kind is Kind.VM and not each.agent and each.down is None]
@@ -162,35 +148,15 @@ def _budget(look: Look) -> Iterator[Spot]:
 
 
 def _left(look: Look, ups: str) -> float | None:
-    """Seconds that the battery has when it is low; None where the UPS does not tell enough.
-
-    Where NUT compares, the first limit that is passed counts; else the UPS's own, by the runtime if it can.
-    """
-    values = look.values.get(ups, {})
+    """Seconds that the battery has when it is low; None where the UPS does not tell enough."""
     if not look.ups_conf.has(ups):
         return None
-    found = lowbattery.read(look.ups_conf, ups)
-    low = {kind: limit_of(found, values, kind) for kind in lowbattery.OWN_LIMIT}
-    runtime, charge = (number(values.get(f"battery.{kind}", "")) for kind in ("runtime", "charge"))
-    by_charge, by_runtime = None, low[lowbattery.RUNTIME]
-    if runtime is not None and charge and low[lowbattery.CHARGE] is not None:
-        by_charge = min(runtime, runtime * (low[lowbattery.CHARGE] or 0) / charge)
-    if found.ignorelb:
-        known = [each for each in (by_runtime, by_charge) if each is not None]
-        return max(known, default=None)
-    return by_charge if by_runtime is None else by_runtime
+    return left_when_low(lowbattery.read(look.ups_conf, ups), look.values.get(ups, {}))
 
 
 def _slowest(guests: Iterable[Guest]) -> list[Guest]:
     """Of each place in the order the guest with the longest time-out: one place ends before the next."""
-    groups: dict[int | None, list[Guest]] = {}
-    for guest in guests:
-        groups.setdefault(guest.order, []).append(guest)
-    return [max(group, key=_patience) for group in groups.values()]
-
-
-def _patience(guest: Guest) -> int:
-    return _PATIENCE.get(guest.kind, 0) if guest.down is None else guest.down
+    return [max(group, key=patience) for _, _, group in groups_of(guests)]
 
 
 RULES = (

@@ -40,6 +40,10 @@ def own_rows(look: Look, remarks: list[str]) -> tuple[int, int] | None:
         absent="only once a run has written it down",
     )  # fmt: skip
     look.add(
+        group, PathKind.FILE, paths.MEASURED, "how long shutdowns took, for nutwizard budget", Need.PRIVATE,
+        absent="only once something was measured",
+    )  # fmt: skip
+    look.add(
         group, PathKind.UNIT, RECOVER_UNIT, "puts files back after a power cut", absent="only during a change"
     )
     return kept

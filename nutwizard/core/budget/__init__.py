@@ -1,0 +1,1 @@
+"""The time budget of a shutdown: what it needs, step by step, against what the battery gives."""
