@@ -9,9 +9,11 @@ from typing import Any
 from nutwizard import checking, commands, opening
 from nutwizard.core.errors import Exit, UsageError
 from nutwizard.core.facts import Facts
+from nutwizard.core.measured import How, Measurement
+from nutwizard.core.measured import What as Part
 from nutwizard.core.rehearsal.moments import Moment, What
 from nutwizard.core.rehearsal.scenario import Scenario
-from nutwizard.engine import carry
+from nutwizard.engine import carry, measured
 from nutwizard.engine.rehearsal import run
 from nutwizard.engine.rehearsal.casting import Caster, Wanted
 from nutwizard.engine.rehearsal.company import Company, company_of
@@ -34,7 +36,18 @@ def rehearse(args: argparse.Namespace) -> Exit:
     if why := run.lacking(role):
         raise UsageError(f"No rehearsal here: {why}.")
     done = _played(args, facts, wanted, company)
+    if wanted.real_time and done.verdict.well:
+        measured.add(host, _measurements(done, host.now()))
     return Exit.DONE if done.verdict.well and not done.cut_off else Exit.BROKEN
+
+
+def _measurements(done: Rehearsed, now: float) -> list[Measurement]:
+    """What a play in real time has measured for the budget; a compressed one has its own intervals."""
+    words = {"notice": Part.NOTICE, "last client": Part.CLIENTS, "final": Part.FINAL}
+    found = done.verdict.spans
+    return [
+        Measurement(part, found[name], now, How.REHEARSAL) for name, part in words.items() if name in found
+    ]
 
 
 def _played(args: argparse.Namespace, facts: Facts, wanted: Wanted, company: Company) -> Rehearsed:

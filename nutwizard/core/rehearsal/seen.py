@@ -156,8 +156,8 @@ class Seen:
         left = next((m.text for m in self.of(host.name, What.LEFT)), "")
         if "FSD" in left.split() and "OL" in left.split():
             text = (
-                "the mains are back and upsd still says FSD: it forgets that only when it ends. Everybody"
-                " goes down all the same, and comes back because the UPS cuts its output and gives it again"
+                "upsd goes on saying FSD with the mains there, until it ends: a machine that starts meanwhile"
+                " goes down again. The UPS that cuts its output and gives it again brings all of them back"
             )
             yield Item(Severity.NOTE, host.name, text)
 

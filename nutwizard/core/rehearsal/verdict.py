@@ -43,8 +43,9 @@ def judge(cast: Cast, moments: Sequence[Moment]) -> Verdict:
 
 
 def spans(cast: Cast, moments: Iterable[Moment], ended: Mapping[str, float]) -> dict[str, float]:
-    """Seconds in the play: from FSD until the last client noticed ("notice") and until each client's
-    SHUTDOWNCMD ("first client", "last client"), until the host's ("host").
+    """Seconds in the play: from FSD until the last client noticed ("notice"), until the SHUTDOWNCMD of clients
+    ("first client", "last client") and host ("host"); of the host alone from its SHUTDOWN event until its
+    SHUTDOWNCMD ("final").
     """
     set_at = next((m.at for m in moments if m.what is What.EVENT and m.kind is Kind.SET_FSD), None)
     if set_at is None:
@@ -58,4 +59,8 @@ def spans(cast: Cast, moments: Iterable[Moment], ended: Mapping[str, float]) -> 
     found = {"notice": max(noticed.values())} if noticed else {}
     found |= {"first client": out[0], "last client": out[-1]} if out else {}
     found |= {"host": ended[cast.host.name]} if cast.host.name in ended else {}
-    return {name: at - set_at for name, at in found.items()}
+    out_at = {name: at - set_at for name, at in found.items()}
+    told = next((m.at for m in moments if m.machine == cast.host.name and m.kind is Kind.SHUTDOWN), None)
+    if told is not None and cast.host.name in ended:
+        out_at["final"] = ended[cast.host.name] - told
+    return out_at
