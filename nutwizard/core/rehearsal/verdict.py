@@ -43,9 +43,9 @@ def judge(cast: Cast, moments: Sequence[Moment]) -> Verdict:
 
 
 def spans(cast: Cast, moments: Iterable[Moment], ended: Mapping[str, float]) -> dict[str, float]:
-    """Seconds in the play: from FSD until the last client noticed ("notice"), until the SHUTDOWNCMD of clients
-    ("first client", "last client") and host ("host"); of the host alone from its SHUTDOWN event until its
-    SHUTDOWNCMD ("final").
+    """Seconds in the play: from FSD until the last client noticed ("notice"), and until the SHUTDOWNCMD of the
+    first and the last client and of the host; of the host alone from its SHUTDOWN event until its SHUTDOWNCMD
+    ("final").
     """
     set_at = next((m.at for m in moments if m.what is What.EVENT and m.kind is Kind.SET_FSD), None)
     if set_at is None:
