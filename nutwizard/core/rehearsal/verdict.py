@@ -43,7 +43,7 @@ def judge(cast: Cast, moments: Sequence[Moment]) -> Verdict:
 
 
 def spans(cast: Cast, moments: Iterable[Moment], ended: Mapping[str, float]) -> dict[str, float]:
-    """Seconds in the play: from FSD until the last client noticed ("notice"), and until the SHUTDOWNCMD of the
+    """Seconds in the play: from FSD until the last client noticed ("notice") and until the SHUTDOWNCMD of the
     first and the last client and of the host; of the host alone from its SHUTDOWN event until its SHUTDOWNCMD
     ("final").
     """
