@@ -108,6 +108,7 @@ def _ups(spec: Mapping[str, Any]) -> Ups:
 
 
 def _measured(what: str, value: Any) -> Measurement:
-    """`what: seconds`, or `what: [seconds, how]`."""
-    seconds, how = value if isinstance(value, list) else (value, "fsd")
-    return Measurement(what, float(seconds), 1000.0, How(how))
+    """`what: seconds`, or `what: [seconds, how]`, or with `at` behind them."""
+    given = value if isinstance(value, list) else [value]
+    seconds, how, at = [*given, *["fsd", 1000][len(given) - 1 :]]
+    return Measurement(what, float(seconds), float(at), How(how))

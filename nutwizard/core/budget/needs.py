@@ -21,6 +21,9 @@ from nutwizard.core.guests import Guest
 from nutwizard.core.measured import What, best, guest
 from nutwizard.core.timing import DEFAULTS
 
+#: Seconds: what was measured further apart was not measured at one shutdown.
+_ONE_RUN = 3600.0
+
 
 @dataclass(frozen=True)
 class Leaving:
@@ -138,7 +141,7 @@ def stop_part(inputs: Inputs, what: str) -> Part:
     """The machine itself: from its last guest's end until its file systems are at rest and the hook runs."""
     limit, found = stop_limit(inputs), best(inputs.measured, What.HOST)
     guests = best(inputs.measured, What.GUESTS)
-    if found is None:
+    if found is None or (guests is not None and abs(found.at - guests.at) > _ONE_RUN):
         return assumed_stop(inputs, what)
     own = max(0.0, found.seconds - guests.seconds) if guests is not None else found.seconds
     what = "host and guests stop" if inputs.guests and guests is None else what

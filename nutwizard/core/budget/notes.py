@@ -121,7 +121,8 @@ def _about_guests(inputs: Inputs, parts: tuple[Part, ...]) -> Iterator[str]:
     if any(each.id in inputs.ha for each in inputs.guests or ()):
         yield "HA's guests do not follow the startup order: assumed is that their time comes in addition"
     if inputs.idle:
-        yield f"Left out, since they neither run nor start with this host: {inputs.idle} guests"
+        many = f"{inputs.idle} guest{'s' * (inputs.idle != 1)}"
+        yield f"Left out, since they neither run nor start with this host: {many}"
     limit = inputs.limits.guests
     if limit is not None and any(part.key == "guests" and part.worst >= limit for part in parts):
         yield (
