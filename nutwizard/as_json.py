@@ -16,8 +16,11 @@ from nutwizard.core.site import Client
 if TYPE_CHECKING:
     from nutwizard.core.firewallpolicy import Place
     from nutwizard.core.firewallverdict import Packet, Verdict
+    from nutwizard.core.fsd.report import Report
+    from nutwizard.core.fsd.seen import Seen
     from nutwizard.core.rules.rule import Trouble
     from nutwizard.engine.doctor import Examination
+    from nutwizard.engine.fsd.records import Result
     from nutwizard.engine.lastproof import LastProof
     from nutwizard.engine.listing.listed import PathList
     from nutwizard.engine.listing.rows import PathRow
@@ -71,8 +74,10 @@ def examination(role: Role, found: Examination, *, practice: bool) -> str:
     )
 
 
-def status(proof: LastProof | None, why: str, *, practice: bool) -> str:
-    """`protected`, `why`, `at`, `since`, `counts`, `broken`, `practice`; times in seconds since the epoch."""
+def status(proof: LastProof | None, why: str, *, practice: bool, tested: Result | None = None) -> str:
+    """`protected`, `why`, `at`, `since`, `counts`, `broken`, `forced`, `practice`; times in seconds since the
+    epoch.
+    """
     from nutwizard.engine.lastproof import protects
 
     return _text(
@@ -83,9 +88,17 @@ def status(proof: LastProof | None, why: str, *, practice: bool) -> str:
             "since": (proof.since or None) if proof is not None else None,
             "counts": proof.counts if proof is not None else {},
             "broken": list(proof.broken) if proof is not None else [],
+            "forced": None if tested is None else {"at": tested.at, "outcome": tested.outcome.value},
             "practice": practice,
         }
     )
+
+
+def forced(made: Report, seen: Seen) -> str:
+    """As `core.fsd.value.report_value`."""
+    from nutwizard.core.fsd.value import report_value
+
+    return _text(report_value(made, seen))
 
 
 def _trouble(found: Trouble) -> dict[str, Any]:

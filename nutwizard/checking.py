@@ -39,7 +39,9 @@ def check(args: argparse.Namespace) -> Exit:
 def status(args: argparse.Namespace) -> Exit:
     """One line: protected or not, and since when that is proven. Reads what the last check has kept."""
     host, sources = opening.open_host(args, quiet=True)
+    from nutwizard.engine.fsd.records import Records
     from nutwizard.engine.lastproof import last_proof, protects, stands
+    from nutwizard.wording.fsd import tested_line
     from nutwizard.wording.proof import status_line
 
     if not host.may_write():
@@ -49,12 +51,14 @@ def status(args: argparse.Namespace) -> Exit:
     if proof is not None:
         role = role_of(args, host, sources)
         why = stands(host, proof, carry.facts_for(host, sources, role))
+    practice, tested = host.door is Door.PRACTICE, Records(host).result()
     if args.json:
         from nutwizard import as_json
 
-        commands.show_text(as_json.status(proof, why, practice=host.door is Door.PRACTICE))
+        commands.show_text(as_json.status(proof, why, practice=practice, tested=tested))
     else:
-        commands.show_text(status_line(proof, why, host.now(), practice=host.door is Door.PRACTICE))
+        line = status_line(proof, why, host.now(), practice=practice)
+        commands.show_text(". ".join(filter(None, (line, tested_line(tested)))))
     return Exit.DONE if protects(proof, why) else Exit.BROKEN
 
 
@@ -62,8 +66,9 @@ def look(args: argparse.Namespace, host: Host, sources: Sources) -> tuple[Role, 
     """Examine the machine. Raises Unfinished, Locked, UsageError as every command that reads."""
     from nutwizard.engine.lastproof import examine_and_keep
 
+    fixes = getattr(args, "fix", False) or (args.command == "fsd" and not args.show)
     try:
-        opening.read_only(host)
+        opening.read_only(host, about_fsd=not fixes)  # who writes has been reminded
     except NeedsRoot:
         if not getattr(args, "quiet", False):
             opening.say("Without root: whether a change was interrupted is not known.")

@@ -30,6 +30,7 @@ GUIDED = ""
 _MODULES = {
     "budget": "budgeting",
     "check": "checking",
+    "fsd": "fsd",
     "rehearse": "rehearsing",
     "report": "reporting",
     "status": "checking",
@@ -130,6 +131,14 @@ def _about_proof(commands: argparse._SubParsersAction[_Parser], check: argparse.
     event = _command(commands, "test-event", "send one event through upssched and the script, as user nut")
     event.add_argument("event", metavar="EVENT", help="ONBATT, ONLINE, LOWBATT, ...")
     event.add_argument("--yes", action="store_true", help="also run a script or action of your own")
+    forced = _command(commands, "fsd", "the real test of a forced shutdown: everything goes off; asks first")
+    forced.add_argument(
+        "what", metavar="report", nargs="?", choices=("report",), help="how the last test ended"
+    )
+    forced.add_argument("--show", action="store_true", help="what is in the way, what would happen; no more")
+    forced.add_argument(
+        "--client", metavar="FILE", action="append", help="with report: a client's fsd report --json"
+    )
     report = _command(commands, "report", "what another person needs to help, in one file, without passwords")
     report.add_argument("--output", metavar="FILE", help="where to write it; - for the terminal")
 
@@ -195,7 +204,10 @@ def _options(to: argparse.ArgumentParser, *, after: bool) -> None:
         ("--plain", "prompts one after the other instead of screens; over a pipe line by line"),
         ("--mouse", "the screens take the mouse; without it the terminal selects text as ever"),
         ("--practice", "a practice machine: nothing outside its folder is touched, nothing is protected"),
-        ("--json", "plan, apply, check, rehearse, status, budget, history, paths, firewall: as JSON"),
+        (
+            "--json",
+            "plan, apply, check, rehearse, status, budget, history, paths, firewall, fsd report: as JSON",
+        ),
         ("--on-battery", "whatever writes: also during an outage of the mains"),
     ):
         to.add_argument(name, action="store_true", default=absent if after else False, help=text)

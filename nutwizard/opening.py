@@ -111,9 +111,14 @@ def show_lines(lines: Sequence[Line]) -> None:
     write(sys.stdout, text_of(lines, columns).rstrip("\n"))
 
 
-def read_only(host: Host) -> None:
-    """A command that reads leaves an interrupted transaction to others. Raises Unfinished, Locked."""
+def read_only(host: Host, *, about_fsd: bool = True) -> None:
+    """A command that reads leaves an interrupted transaction to others. Raises Unfinished, Locked.
+
+    `about_fsd`: whether it reminds of a forced shutdown whose report nobody has read.
+    """
     _tell_lost(host, say)
+    if about_fsd:
+        _remind(host, say)
     store = Store(host)
     record = store.unfinished()
     if record is not None:
@@ -135,6 +140,14 @@ def _tell_lost(host: Host, say: Callable[[str], None]) -> None:
         aftermath.told(host)
 
 
+def _remind(host: Host, say: Callable[[str], None]) -> None:
+    """Of a forced shutdown whose report nobody has read."""
+    from nutwizard.engine.fsd.records import reminder
+
+    if text := reminder(host):
+        say(text)
+
+
 def writing(host: Host, *, on_battery: bool = False, say: Callable[[str], None] | None = None) -> None:
     """A command that writes first mends what an interrupted one left, and says so. Raises NeedsRoot.
 
@@ -152,6 +165,7 @@ def writing(host: Host, *, on_battery: bool = False, say: Callable[[str], None] 
     if text := lost(host, store):
         say(text)
     _tell_lost(host, say)
+    _remind(host, say)
 
 
 def proposed_role(args: argparse.Namespace, host: Host, sources: Sources) -> Role | None:

@@ -20,11 +20,14 @@ from nutwizard import cli, commands
 from nutwizard.core.errors import Exit
 from nutwizard.core.facts import Role
 from nutwizard.core.fields import FieldKind, fields_of
+from nutwizard.core.fsd.report import make_report
+from nutwizard.core.fsd.value import report_value
 from nutwizard.core.links import State
 from nutwizard.engine import machine, registry
 from nutwizard.engine.answers_file import read_answers
 from nutwizard.engine.machine import OfflineHost
 from nutwizard.engine.store import Store
+from tests.core import test_fsd_report
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -33,7 +36,7 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 COMMANDS: Mapping[str, list[str]] = {
     "": [], "step": ["mode"], "plan": ["a.yaml"], "apply": ["a.yaml"], "check": [], "undo": [], "history": [],
     "recover": [], "forget": ["3"], "explain": ["driver"], "paths": [], "firewall": ["manual"],
-    "status": [], "test-event": ["ONBATT"], "report": [], "rehearse": [], "budget": [],
+    "status": [], "test-event": ["ONBATT"], "report": [], "rehearse": [], "budget": [], "fsd": [],
 }  # fmt: skip
 OPTIONS: list[tuple[list[str], str, Any]] = [
     (["--role", "client"], "role", "client"),
@@ -108,7 +111,7 @@ def test_no_option_is_shortened(command: str, short: str, capsys: pytest.Capture
 @pytest.mark.parametrize(
     "line",
     ["plan", "apply", "step", "step mode more", "nonsense", "undo x", "undo 0", "undo -1", "undo ²", "--root",
-     "plan a --ask mode", "--role server", "check more", "plan a b"],
+     "plan a --ask mode", "--role server", "check more", "plan a b", "fsd --yes", "fsd now", "fsd pve"],
 )  # fmt: skip
 def test_a_wrong_command_line(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -256,6 +259,12 @@ USAGE: dict[str, tuple[list[str], str]] = {
     "no terminal": (["step", "mode"], "needs a terminal"),
     "guided without a terminal": ([], "needs a terminal"),
     "unknown transaction": (["undo", "9"], "9"),
+    "a forced shutdown of files": (["fsd", "--role", "host"], "needs the running machine"),
+    "a look at one of files": (["fsd", "--show", "--role", "host"], "needs the running machine"),
+    "its report of files": (["fsd", "report", "--role", "host"], "this is no running machine"),
+    "a client without a report": (["fsd", "--client", "x.json"], "--client gives a client's report"),
+    "a look and a report": (["fsd", "report", "--show"], "before a test"),
+    "a test as JSON": (["fsd", "--json"], "only nutwizard fsd report goes with --json"),
 }
 
 
@@ -536,6 +545,17 @@ def test_json_has_the_keys_of_readme(tmp_path: Path, run: Run) -> None:
     same_keys({"findings": wrong}, {"findings": documented["check"]["findings"]})
 
 
+def test_the_json_of_a_forced_shutdown_is_in_readme() -> None:
+    text = section("JSON").replace("\n", " ").partition("`fsd report --json`: ")[2]
+    documented = {key: [word for word in inner if word != "begin"] for key, inner in keyed(text).items()}
+    case = test_fsd_report.case_in(test_fsd_report.load("2.8.0"))
+    found = report_value(make_report(case), case.own)
+    same_keys(found, {**{key: documented[key] for key in found}, "seen": []})
+    assert {*found, "forced"} >= {
+        key for key in documented if key not in documented["rows"] + documented["points"]
+    }
+
+
 @AS_ROOT
 def test_json_shows_a_diff_as_diff_does(tmp_path: Path, run: Run) -> None:
     files = json.loads(run("plan", answers(tmp_path), "--json")[1])["files"]
@@ -571,8 +591,8 @@ def test_readme_has_the_options_and_commands() -> None:
         "--html",
         "--output",
     }
-    of_one_command |= {"--from", "--port", "--interface", "--to"}
-    of_one_command |= {"--scenario", "--client", "--real-time", "--verbatim"}
+    of_one_command |= {"--from", "--port", "--interface", "--to", "--show", "--client"}
+    of_one_command |= {"--scenario", "--real-time", "--verbatim"}
     assert {
         word for row in rows("Commands") for word in re.findall(r"--[a-z-]+", row[0])
     } == known - of_one_command

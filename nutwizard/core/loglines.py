@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-#: Stamps of journalctl -o short-unix, of rsyslog since Debian 12 (RFC 3339), and rsyslog's traditional one;
-#: then host, tag, process. From Debian 12 on systemd gives the daemons' output the unit's name as its tag.
-_LINE = re.compile(
-    r"""^(?:(?P<unix>\d{1,12}\.\d{1,9})
+#: Stamps of journalctl -o short-unix, of rsyslog since Debian 12 (RFC 3339), and rsyslog's traditional one.
+_STAMP = r"""^(?:(?P<unix>\d{1,12}\.\d{1,9})
         |(?P<iso>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d))
-        |(?P<month>[A-Z][a-z]{2})\ (?P<day>[ 0-3]\d)\ (?P<clock>\d\d:\d\d:\d\d))
-    \ \S+\ (?P<tag>upsmon(?:\.conf)?|upsd|nut-monitor|nut-server|nut-client)
+        |(?P<month>[A-Z][a-z]{2})\ (?P<day>[ 0-3]\d)\ (?P<clock>\d\d:\d\d:\d\d))"""
+#: Then host, tag, process. From Debian 12 on systemd gives the daemons' output the unit's name as its tag.
+_LINE = re.compile(
+    _STAMP
+    + r"""\ \S+\ (?P<tag>upsmon(?:\.conf)?|upsd|nut-monitor|nut-server|nut-client)
     (?:\[(?P<pid>\d{1,10})\])?:\ ?(?P<text>.*)$""",
     re.MULTILINE | re.VERBOSE | re.ASCII,
 )
+_ANY = re.compile(_STAMP + r"\ ", re.MULTILINE | re.VERBOSE | re.ASCII)
 #: rsyslog where it folds repeats itself (Ubuntu's $RepeatedMsgReduction).
 _REPEATED = re.compile(r"message repeated (\d{1,6}) times: \[ ?(.*)\]")
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
@@ -49,6 +51,11 @@ def lines_of(text: str, now: float, zone: tzinfo) -> Iterator[LogLine]:
         if repeated := _REPEATED.fullmatch(said):
             times, said = int(repeated[1]), repeated[2]
         yield LogLine(at, found["tag"], int(found["pid"] or 0), said, times)
+
+
+def stamps_of(text: str, now: float, zone: tzinfo) -> Iterator[float]:
+    """When each line of a log was written, whoever wrote it; as `lines_of`."""
+    return (at for found in _ANY.finditer(text) if (at := _time(found, now, zone)) is not None)
 
 
 def _time(found: re.Match[str], now: float, zone: tzinfo) -> float | None:

@@ -40,6 +40,8 @@ RESUMED_PLACE = f"{RESUME}/place"
 NEXT = f"{STATE}/next.txt"
 #: How the links stood at the last check.
 PROOF = f"{STATE}/proof.json"
+#: The real tests of a forced shutdown: a folder for each.
+FSD = f"{STATE}/fsd"
 #: How long the parts of a shutdown took when they were measured.
 MEASURED = f"{STATE}/measured.json"
 

@@ -9,6 +9,7 @@ from nutwizard.core import paths
 from nutwizard.core.facts import Facts, Kind, Role
 from nutwizard.core.server import listen_lines
 from nutwizard.core.standing import in_short
+from nutwizard.engine.host import Host
 from nutwizard.formats.nutfile import NutFile
 from nutwizard.formats.sections import SectionFile
 
@@ -31,6 +32,17 @@ def found_here(facts: Facts, role: Role) -> list[Row]:
         ("free for backups", f"{facts.free >> 20} MiB" if facts.free else "", paths.STATE),
     ]
     return [row for row in rows if row[1]]
+
+
+def tested_here(host: Host) -> list[Row]:
+    """When a forced shutdown was tested here and how that ended; nothing where none was."""
+    from nutwizard.engine.fsd.records import Records
+
+    try:
+        result = Records(host).result()
+    except OSError:
+        return []
+    return [] if result is None else [("FSD test", f"{_moment(result.at)}: {result.outcome.value}", "")]
 
 
 def _node_rows(facts: Facts) -> Iterator[Row]:

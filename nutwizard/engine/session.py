@@ -125,12 +125,10 @@ class Session(Answered, Proofs, Switches, Telling, Budgets):
 
     def found(self) -> list[tuple[str, str, str]]:
         """(what, value, how it is known) for the overview, safe to show."""
-        from nutwizard.engine.found import found_here
+        from nutwizard.engine.found import found_here, tested_here
 
-        return [
-            (what, safe_text(value), safe_text(known))
-            for what, value, known in found_here(self.facts, self.role)
-        ]
+        rows = (*found_here(self.facts, self.role), *tested_here(self.host))
+        return [(what, safe_text(value), safe_text(known)) for what, value, known in rows]
 
     def state(self, step: str) -> str:
         """As `standing`, the state alone."""

@@ -36,7 +36,8 @@ from nutwizard.wording.reading import bare, body_lines
 if TYPE_CHECKING:
     from nutwizard.tui.writing import Run
 
-OVERVIEW, REVIEW, CHECK, FINISH, BUDGET = "overview", "review", "check", "finish", "budget"
+OVERVIEW, REVIEW, CHECK, FINISH = "overview", "review", "check", "finish"
+BUDGET, FORCED = "budget", "forced"
 _LEFT = "Nothing was written. Your answers are kept."
 #: Keys that always work: in a terminal that is too small, and while a screen is on its way.
 _ALWAYS = ("ctrl+q", "ctrl+c")

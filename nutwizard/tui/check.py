@@ -56,6 +56,7 @@ class Check(Frame):
         Binding("s", "switch", "firewall"),
         Binding("b", "budget", "budget"),
         Binding("a", "again", "again"),
+        Binding("d", "forced", "FSD test"),
         Binding("f", "finish", "finish"),
     ]
 
@@ -200,13 +201,18 @@ class Check(Frame):
             self.wizard.travel(row.step, notice=row.notice, steps=(row.step,))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A client has no firewall to switch."""
-        return self._role is Role.HOST if action == "switch" else True
+        """A client has no firewall to switch, and forces nobody's shutdown."""
+        return self._role is Role.HOST if action in ("switch", "forced") else True
 
     @work
     async def action_switch(self) -> None:
         """Switch the firewall's rule."""
         await switch(self)
+
+    def action_forced(self) -> None:
+        """To the test of a forced shutdown; nothing is fired by going there."""
+        self._gone = True
+        self.wizard.travel("forced")
 
     def action_finish(self) -> None:
         """What is protected now, and what comes next."""

@@ -81,6 +81,7 @@ class Overview(Frame):
         Binding("t", "take_all", "take all"),
         Binding("c", "check", "check"),
         Binding("b", "budget", "budget"),
+        Binding("d", "forced", "FSD test"),
         Binding("r", "role", "role"),
         Binding("p", "app.topics", "pages"),
         Binding("x", "start_over", "start over"),
@@ -124,7 +125,9 @@ class Overview(Frame):
         rows.focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """There is nothing to start over where nothing was answered."""
+        """There is nothing to start over where nothing was answered; only a host can force a shutdown."""
+        if action == "forced":
+            return self.wizard.role is Role.HOST
         return self._seen.typed if action == "start_over" else True
 
     def action_page(self, way: int) -> None:
@@ -154,6 +157,10 @@ class Overview(Frame):
     def action_check(self) -> None:
         """Prove what is there, without changing anything."""
         self.wizard.travel("check")
+
+    def action_forced(self) -> None:
+        """To the test of a forced shutdown; nothing is fired by going there."""
+        self.wizard.travel("forced")
 
     def action_budget(self) -> None:
         """The time that a shutdown needs, and the battery's."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 async def screen_for(app: WizardApp, place: str, notice: str) -> Frame:
     """The screen of a place. A screen's module is loaded when it is first shown."""
-    from nutwizard.tui.app import BUDGET, CHECK, FINISH, OVERVIEW, REVIEW
+    from nutwizard.tui.app import BUDGET, CHECK, FINISH, FORCED, OVERVIEW, REVIEW
 
     if place == OVERVIEW:
         from nutwizard.tui import overview
@@ -34,6 +34,10 @@ async def screen_for(app: WizardApp, place: str, notice: str) -> Frame:
         from nutwizard.tui import finish
 
         return await finish.make(app, notice)
+    if place == FORCED:
+        from nutwizard.tui import forced
+
+        return await forced.make(app, notice)
     from nutwizard.tui import step
 
     return await step.make(app, place, notice)

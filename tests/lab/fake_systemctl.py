@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 SOCKET = Path("/run/fake-systemd/private")
+ENDED = Path("/run/lab-boots")
 LIMIT = 600.0  # seconds; longer than any job of the manager
 
 
@@ -26,13 +27,13 @@ def systemctl(words: list[str]) -> int:
 
 
 def journalctl(words: list[str]) -> int:
-    """Print the journal: `-u UNIT`, `-n N`, `-t TAG`, `-o STYLE` as in render(), `--since=@SECONDS`.
+    """Print the journal: `-u UNIT`, `-n N`, `-t TAG`, `-b BOOT`, `-o STYLE` of render(), `--since=@SECONDS`.
 
-    Others change nothing.
+    A boot ends when a test says so, by a file of its name in ENDED. Others change nothing.
     """
     from . import journal, units
 
-    wanted: dict[str, list[str]] = {"-u": [], "-t": [], "-n": [], "-o": [], "--since": []}
+    wanted: dict[str, list[str]] = {"-u": [], "-t": [], "-n": [], "-o": [], "-b": [], "--since": []}
     rest = iter(_separate(words))
     for word in rest:
         if word in wanted:
@@ -41,7 +42,9 @@ def journalctl(words: list[str]) -> int:
     entries = [e for e in journal.entries() if not names or e["unit"] in names]
     entries = [e for e in entries if not wanted["-t"] or e["tag"] in wanted["-t"]]
     begin = max((float(word[1:]) for word in wanted["--since"] if word.startswith("@")), default=0.0)
-    entries = [e for e in entries if e["at"] >= begin]
+    ends = [ENDED / name for name in wanted["-b"] if (ENDED / name).exists()]
+    end = min((file.stat().st_mtime for file in ends), default=float("inf"))
+    entries = [e for e in entries if begin <= e["at"] <= end]
     if wanted["-n"]:
         entries = entries[-int(wanted["-n"][-1]) :]
     style = wanted["-o"][-1] if wanted["-o"] else "short-iso"

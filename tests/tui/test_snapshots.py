@@ -43,6 +43,7 @@ def _steps(machine: str, count: int) -> list[Case]:
 
 DELAYS = ("escape", "2", "tab", "tab", "tab", "tab", "tab")
 CHECK = ("c", "@check", "@proven")
+FORCED = ("d", "@The real test")
 CASES = [
     Case("host-opening", "host", ()),
     Case("host-overview", "host", ("escape",)),
@@ -82,6 +83,12 @@ CASES = [
     Case("rule-question", "done_host", (*CHECK, "s")),
     Case("rule-switched", "done_host", (*CHECK, "s", "w", "@Writing", "@done")),
     Case("finish-rule-off", "done_host", (*CHECK, "f", "@finish")),
+    Case("fsd", "done_host", FORCED),
+    Case("fsd-alone", "alone_host", FORCED),
+    Case("fsd-question", "done_host", (*FORCED, "down", "enter")),
+    Case("fsd-loads", "done_host", (*FORCED, "down", "down", "down", "enter", "=a switch")),
+    Case("fsd-not-yet", "done_host", (*FORCED, "n")),
+    Case("fsd-sequence", "done_host", (*FORCED, "s")),
     Case("check-client", "done_vm", CHECK),
     Case("finish-client", "done_vm", (*CHECK, "f", "@finish")),
     Case("budget-too-long", "done_host", ("b", "@Budget")),

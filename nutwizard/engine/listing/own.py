@@ -39,6 +39,8 @@ def own_rows(look: Look, remarks: list[str]) -> tuple[int, int] | None:
         group, PathKind.FILE, paths.NEXT, "what comes next, as the last run said", Need.PRIVATE,
         absent="only once a run has written it down",
     )  # fmt: skip
+    if look.exists(paths.FSD):
+        look.add(group, PathKind.FOLDER, paths.FSD, "tests of a forced shutdown", Need.PRIVATE)
     look.add(
         group, PathKind.FILE, paths.MEASURED, "how long shutdowns took, for nutwizard budget", Need.PRIVATE,
         absent="only once something was measured",
