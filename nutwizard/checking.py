@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from nutwizard import __version__, commands, opening
+from nutwizard.core import paths
 from nutwizard.core.errors import Exit, NeedsRoot, UsageError
 from nutwizard.core.facts import Door, Role
 from nutwizard.engine import carry
@@ -14,6 +15,7 @@ from nutwizard.engine import carry
 if TYPE_CHECKING:
     from nutwizard.engine.detect import Sources
     from nutwizard.engine.doctor import Examination
+    from nutwizard.engine.fsd.records import Result
     from nutwizard.engine.host import Host
     from nutwizard.mend import Mender
 
@@ -39,9 +41,7 @@ def check(args: argparse.Namespace) -> Exit:
 def status(args: argparse.Namespace) -> Exit:
     """One line: protected or not, and since when that is proven. Reads what the last check has kept."""
     host, sources = opening.open_host(args, quiet=True)
-    from nutwizard.engine.fsd.records import Records
     from nutwizard.engine.lastproof import last_proof, protects, stands
-    from nutwizard.wording.fsd import tested_line
     from nutwizard.wording.proof import status_line
 
     if not host.may_write():
@@ -51,15 +51,26 @@ def status(args: argparse.Namespace) -> Exit:
     if proof is not None:
         role = role_of(args, host, sources)
         why = stands(host, proof, carry.facts_for(host, sources, role))
-    practice, tested = host.door is Door.PRACTICE, Records(host).result()
+    practice, (tested, told) = host.door is Door.PRACTICE, _tested(host)
     if args.json:
         from nutwizard import as_json
 
         commands.show_text(as_json.status(proof, why, practice=practice, tested=tested))
     else:
         line = status_line(proof, why, host.now(), practice=practice)
-        commands.show_text(". ".join(filter(None, (line, tested_line(tested)))))
+        commands.show_text(". ".join(filter(None, (line, told))))
     return Exit.DONE if protects(proof, why) else Exit.BROKEN
+
+
+def _tested(host: Host) -> tuple[Result | None, str]:
+    """What came of the last test of a forced shutdown, and a sentence about it; (None, "") without any."""
+    if host.stat(paths.FSD) is None:
+        return None, ""
+    from nutwizard.engine.fsd.records import Records
+    from nutwizard.wording.fsd import tested_line
+
+    result = Records(host).result()
+    return result, tested_line(result)
 
 
 def look(args: argparse.Namespace, host: Host, sources: Sources) -> tuple[Role, Examination]:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, TextIO
 
+from nutwizard.core import paths
 from nutwizard.core.answers import AnswersSet
 from nutwizard.core.errors import NeedsRoot, Unfinished, UsageError
 from nutwizard.core.facts import PRACTICE, Door, Role
@@ -142,6 +143,12 @@ def _tell_lost(host: Host, say: Callable[[str], None]) -> None:
 
 def _remind(host: Host, say: Callable[[str], None]) -> None:
     """Of a forced shutdown whose report nobody has read."""
+    try:
+        tested = host.stat(paths.FSD) is not None
+    except OSError:
+        tested = False
+    if not tested:  # what follows takes its time to load
+        return
     from nutwizard.engine.fsd.records import reminder
 
     if text := reminder(host):

@@ -36,9 +36,11 @@ def found_here(facts: Facts, role: Role) -> list[Row]:
 
 def tested_here(host: Host) -> list[Row]:
     """When a forced shutdown was tested here and how that ended; nothing where none was."""
-    from nutwizard.engine.fsd.records import Records
-
     try:
+        if host.stat(paths.FSD) is None:
+            return []
+        from nutwizard.engine.fsd.records import Records
+
         result = Records(host).result()
     except OSError:
         return []

@@ -302,6 +302,19 @@ def test_the_acknowledgement_and_the_name_fire(host: Folder, ready: Ready, upsd:
     assert fired(host)
 
 
+def test_on_a_practice_machine_everything_is_asked(host: Folder, ready: Ready, upsd: object) -> None:
+    host.door = Door.PRACTICE
+    view = replace(ready.look.view, facts=replace(ready.look.facts, door=Door.PRACTICE), parsed={})
+    practice = replace(ready, look=replace(ready.look, view=view), loads="a switch")
+    out = io.StringIO()
+
+    code = converse(host, practice, PlainAsker(io.StringIO("acknowledge\npve\n"), out))
+
+    assert code is Exit.DONE
+    assert out.getvalue().count("Nothing can be fired on a practice machine") == 2
+    assert (host.ran, Records(host).newest()) == ([], None)
+
+
 def test_what_else_hangs_on_the_ups_is_asked_once(host: Folder, ready: Ready, upsd: object) -> None:
     assert typed(host, replace(ready, loads=""), "\n  the switch \nstop\n") is Exit.INTERRUPTED
     assert Records(host).loads() == "the switch"

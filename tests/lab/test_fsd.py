@@ -202,6 +202,8 @@ def test_after_the_reboot_the_report_tells_what_happened(well: Lab) -> None:
         assert line in told.splitlines()
     order = [line.split()[2:] for line in told.splitlines() if line[:1] == " " and "SHUTDOWN" in line]
     assert [words[-1] for words in order if words[-1] == "SHUTDOWNCMD"] == ["SHUTDOWNCMD"] * 2
+    again = wizard(host, "fsd", "report").stdout  # what was handed over is kept
+    assert again == told
     found = json.loads(wizard(host, "fsd", "report", "--json").stdout)
     assert found["durations"].keys() >= {"clients", "final", "host"}
     assert 0.5 < found["durations"]["final"] < 3

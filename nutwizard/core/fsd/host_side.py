@@ -28,9 +28,10 @@ def rows(case: Case) -> Iterator[Row]:
     asked, was_set = own.first(Kind.FSD_ASKED), own.first(Kind.SET_FSD)
     if case.failed and was_set is None:
         return
-    yield row_of(
-        case, host, "upsmon is told to force the shutdown", at_of(asked), wanted(Mark.FIRED), open_=blind
-    )
+    told = at_of(asked)
+    if told is not None and was_set is not None:  # two ways into the journal: they overtake each other
+        told = min(told, was_set.at)
+    yield row_of(case, host, "upsmon is told to force the shutdown", told, wanted(Mark.FIRED), open_=blind)
     yield row_of(case, host, "FSD is set in upsd", at_of(was_set), wanted(Mark.SET), open_=blind)
     for address in case.record.logged_in:
         yield from _client(case, address)

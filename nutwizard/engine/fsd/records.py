@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -20,11 +21,13 @@ from nutwizard.core.fsd.record import (
     record_of,
 )
 from nutwizard.core.fsd.report import Outcome
+from nutwizard.core.fsd.seen import Seen, seen_of, seen_value
 from nutwizard.engine.files import PRIVATE, put
 from nutwizard.engine.host import Host
 
 _FOLDER = Owner("root", "root", 0o700)
 _LOADS = f"{paths.FSD}/loads"
+_LOG = "log-of-"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 #: Characters of what a person says about the other loads.
 LONGEST = 200
@@ -84,6 +87,22 @@ class Records:
         with suppress(OSError):
             text = f"{json.dumps(asdict(result))}\n"
             put(self._host, f"{self._folder(result.id)}/result.json", (text.encode(), PRIVATE), 0)
+
+    def keep_log(self, record: Record, seen: Seen) -> None:
+        """Keep what a client has handed over: the report says the same the next time. Lost if that fails."""
+        name = re.sub(r"[^A-Za-z0-9-]", "", seen.machine)[:40] or "client"
+        text = f"{json.dumps({'seen': seen_value(seen)})}\n"
+        with suppress(OSError):
+            put(self._host, f"{self._folder(record.id)}/{_LOG}{name}.json", (text.encode(), PRIVATE), 0)
+
+    def logs(self, record: Record) -> tuple[Seen, ...]:
+        """What clients have handed over for this test."""
+        folder, found = self._folder(record.id), []
+        for name in self._host.names(folder):
+            if name.startswith(_LOG):
+                with suppress(OSError, ValueError):
+                    found.append(seen_of(self._host.read(f"{folder}/{name}")))
+        return tuple(found)
 
     def result(self) -> Result | None:
         """What the report on the newest test came to; None where it was not made."""

@@ -51,11 +51,27 @@ def report_on(host: Host, facts: Facts, role: Role, clients: Sequence[Seen] = ()
             else "None is in the log of the boot before either.",
         )
     own = _own(host, facts, record)
-    case = Case(record, records.notes(record), own, tuple(clients), _today(host, facts, look))
+    logs = _logs(records, record, clients)
+    case = Case(record, records.notes(record), own, logs, _today(host, facts, look))
     made = make_report(case)
     if record.id and (own.went_down or host.now() - record.at > GOING or case.failed):
         records.keep(Result(record.id, record.at, made.outcome))
     return made, own
+
+
+def _logs(records: Records, record: Record, handed: Sequence[Seen]) -> tuple[Seen, ...]:
+    """The clients' logs: those handed over now, which are kept, and those of before. Raises UsageError for
+    one that is of another time than the test.
+    """
+    if not record.id:
+        return tuple(handed)
+    for seen in handed:
+        noticed = next((each.at for each in seen.told), None)
+        if noticed is not None and abs(noticed - record.at) > _AFTER:
+            raise UsageError(f"The report of {seen.machine} is of another forced shutdown than this one.")
+        records.keep_log(record, seen)
+    names = {seen.machine for seen in handed}
+    return (*handed, *(seen for seen in records.logs(record) if seen.machine not in names))
 
 
 def booted(host: Host) -> float:
