@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import NoReturn
 
 import hypothesis
@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.debian_stock import StockUnavailableError, stock_files
 
+NUT = ("upsd", "upsmon", "upssched", "upsc")
+SYSTEMD = ("systemd-nspawn", "/lib/systemd/systemd", "dbus-daemon", "shutdown", "sshd", "tmux")
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 # A shared machine of two cores stalls now and then: how long one example takes is no property of the code.
@@ -18,9 +20,10 @@ hypothesis.settings.load_profile("nutwizard")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A test marked `lab` needs root and NUT; where they are missing it is skipped, in CI it fails."""
-    if item.get_closest_marker("lab") and (reason := _no_lab()):
-        _cannot_run(reason)
+    """A test marked `lab` needs root and NUT, `nspawn` systemd too; without it is skipped, in CI it fails."""
+    for mark, more in (("lab", ()), ("nspawn", SYSTEMD)):
+        if item.get_closest_marker(mark) and (reason := _missing(more)):
+            _cannot_run(reason)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -34,13 +37,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-def _no_lab() -> str | None:
+def _missing(more: Iterable[str]) -> str | None:
     if os.geteuid() != 0:
         return "needs root"
-    missing = [
-        name for name in ("upsd", "upsmon", "upssched", "upsc") if shutil.which(name, path=_PATH) is None
-    ]
-    return f"needs NUT: {', '.join(missing)} not found" if missing else None
+    missing = [name for name in (*NUT, *more) if shutil.which(name, path=_PATH) is None]
+    return f"not found: {', '.join(missing)}" if missing else None
 
 
 # Debian's /sbin programs also for a user whose PATH lacks them.

@@ -52,12 +52,12 @@ def build(spec: Spec) -> None:
 
     Raises OSError where the kernel refuses a mount.
     """
-    _mount(None, "/", None, MS_REC | MS_PRIVATE)
-    _mount("lab", str(STAGE), "tmpfs", MS_NOSUID, "size=1g,mode=755")
+    mount(None, "/", None, MS_REC | MS_PRIVATE)
+    mount("lab", str(STAGE), "tmpfs", MS_NOSUID, "size=1g,mode=755")
     for name in ("upper", "work", "root"):
         (STAGE / name).mkdir()
     layers = f"lowerdir=/,upperdir={STAGE}/upper,workdir={STAGE}/work"
-    _mount("lab", str(ROOT), "overlay", 0, layers)
+    mount("lab", str(ROOT), "overlay", 0, layers)
     _private_folders()
     _devices(ROOT / "dev")
     _system_files(ROOT, spec["dmi"])
@@ -67,15 +67,16 @@ def build(spec: Spec) -> None:
     _process_files()
     for path in spec["tmpfs"]:
         Path(path).mkdir(parents=True, exist_ok=True)
-        _mount("lab", path, "tmpfs", MS_NOSUID, "mode=755")
+        mount("lab", path, "tmpfs", MS_NOSUID, "mode=755")
     for path in spec["hide"]:
-        _remove(Path(path))
+        remove(Path(path))
     for file in spec["files"]:
-        _put(file)
+        put(file)
     socket.sethostname(spec["hostname"])
 
 
-def _mount(source: str | None, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
+def mount(source: str | None, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
+    """mount(2); raises OSError where the kernel refuses it."""
     words = [None if word is None else word.encode() for word in (source, target, kind)]
     data = None if options is None else options.encode()
     if _libc.mount(*words, ctypes.c_ulong(flags), data) != 0:
@@ -86,13 +87,13 @@ def _mount(source: str | None, target: str, kind: str | None, flags: int, option
 def _private_folders() -> None:
     for name, mode in (("run", "755"), ("tmp", "1777"), ("dev", "755"), ("sys", "755")):
         (ROOT / name).mkdir(exist_ok=True)
-        _mount("lab", str(ROOT / name), "tmpfs", MS_NOSUID, f"mode={mode}")
+        mount("lab", str(ROOT / name), "tmpfs", MS_NOSUID, f"mode={mode}")
     (ROOT / "run/lock").mkdir(mode=0o1777)
     (ROOT / "run/systemd/system").mkdir(parents=True)  # what sd_booted(3) looks for
     (ROOT / "run/nut").mkdir()  # as the packages' tmpfiles.d(5) make it
     shutil.chown(ROOT / "run/nut", "root", "nut")
     (ROOT / "run/nut").chmod(0o770)
-    _mount("proc", str(ROOT / "proc"), "proc", MS_NOSUID)
+    mount("proc", str(ROOT / "proc"), "proc", MS_NOSUID)
 
 
 def _devices(dev: Path) -> None:
@@ -105,16 +106,16 @@ def _devices(dev: Path) -> None:
     (dev / "shm").mkdir()
     (dev / "shm").chmod(0o1777)
     (dev / "pts").mkdir()
-    _mount("devpts", str(dev / "pts"), "devpts", MS_NOSUID, "newinstance,ptmxmode=0666,mode=620,gid=5")
+    mount("devpts", str(dev / "pts"), "devpts", MS_NOSUID, "newinstance,ptmxmode=0666,mode=620,gid=5")
     (dev / "ptmx").symlink_to("pts/ptmx")
 
 
 def _system_files(root: Path, dmi: dict[str, str]) -> None:
     # The network part of /sys is that of the namespace; the rest would show the real computer, UPS and all.
-    _mount("sysfs", str(root / "mnt"), "sysfs", MS_RDONLY | MS_NOSUID)
+    mount("sysfs", str(root / "mnt"), "sysfs", MS_RDONLY | MS_NOSUID)
     for part in ("class/net", "devices/virtual/net"):
         (root / "sys" / part).mkdir(parents=True)
-        _mount(str(root / "mnt" / part), str(root / "sys" / part), None, MS_BIND)
+        mount(str(root / "mnt" / part), str(root / "sys" / part), None, MS_BIND)
     _unmount(str(root / "mnt"))
     identity = root / "sys/devices/virtual/dmi/id"
     identity.mkdir(parents=True)
@@ -127,8 +128,8 @@ def _system_files(root: Path, dmi: dict[str, str]) -> None:
 def _bind_read_only(source: str, root: Path) -> None:
     target = root / source.lstrip("/")
     target.mkdir(parents=True, exist_ok=True)
-    _mount(source, str(target), None, MS_BIND)
-    _mount(None, str(target), None, MS_BIND | MS_REMOUNT | MS_RDONLY)
+    mount(source, str(target), None, MS_BIND)
+    mount(None, str(target), None, MS_BIND | MS_REMOUNT | MS_RDONLY)
 
 
 def _enter() -> None:
@@ -150,20 +151,22 @@ def _process_files() -> None:
     # A lost packet costs 3 s, not 134: a daemon that hangs in connect(2) must not outlast a test.
     Path("/proc/sys/net/ipv4/tcp_syn_retries").write_text("1\n", encoding="ascii")
     if Path("/proc/sysrq-trigger").exists():  # not in every kernel
-        _mount("/dev/null", "/proc/sysrq-trigger", None, MS_BIND)
-    _mount("/proc/sys", "/proc/sys", None, MS_BIND)
-    _mount(None, "/proc/sys", None, MS_BIND | MS_REMOUNT | MS_RDONLY)
+        mount("/dev/null", "/proc/sysrq-trigger", None, MS_BIND)
+    mount("/proc/sys", "/proc/sys", None, MS_BIND)
+    mount(None, "/proc/sys", None, MS_BIND | MS_REMOUNT | MS_RDONLY)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder with all in it; nothing there is nothing to do."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
 
 
-def _put(file: FileSpec) -> None:
-    path = Path(file["path"])
+def put(file: FileSpec, root: Path = Path("/")) -> None:
+    """Write one file of a machine whose root folder is `root`; owners are looked up here."""
+    path = root / file["path"].lstrip("/")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     path.write_bytes(base64.b64decode(file["data"]))

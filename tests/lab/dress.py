@@ -42,6 +42,8 @@ UPS_VALUES = {
     "ups.productid": "0002",
 }
 OFF_SWITCHES = ("shutdown", "poweroff", "halt", "reboot")
+#: Programs of systemd that a machine without systemd gets a stand-in for.
+MANAGERS = ("systemctl", "journalctl", "systemd-run")
 REHEARSAL = '#!/bin/sh\nexec logger -t REHEARSAL "would run: ${0##*/}${*:+ $*}"\n'
 
 
@@ -56,12 +58,12 @@ def host_spec(files: Mapping[str, bytes] | None = None) -> Spec:
         files=[
             *_common("pve", "192.168.1.107", "none", 1),
             *_nut(stock_files(HOST_FILES) if files is None else files),
-            _file("/usr/bin/pveversion", f"#!/bin/sh\necho '{PVE_VERSION}'\n", mode=0o755),
-            _file("/etc/pve/nodes/pve/pve-ssl.pem", ""),
-            _file(str(DPKG_STATUS), DPKG_STATUS.read_text(encoding="utf-8") + PVE_STATUS),
-            _file(REAL, Path("/lib/nut/usbhid-ups").read_bytes(), mode=0o755),
-            _file("/lib/nut/usbhid-ups", _launcher("usbhid_standin"), mode=0o755),
-            _file(str(VALUES), "".join(f"{key}: {value}\n" for key, value in UPS_VALUES.items())),
+            file_spec("/usr/bin/pveversion", f"#!/bin/sh\necho '{PVE_VERSION}'\n", mode=0o755),
+            file_spec("/etc/pve/nodes/pve/pve-ssl.pem", ""),
+            file_spec(str(DPKG_STATUS), DPKG_STATUS.read_text(encoding="utf-8") + PVE_STATUS),
+            file_spec(REAL, Path("/lib/nut/usbhid-ups").read_bytes(), mode=0o755),
+            file_spec("/lib/nut/usbhid-ups", _whole("usbhid_standin"), mode=0o755),
+            file_spec(str(VALUES), "".join(f"{key}: {value}\n" for key, value in UPS_VALUES.items())),
         ],
     )
 
@@ -79,31 +81,32 @@ def vm_spec(
         files=[
             *_common(name, address, "kvm", 0),
             *_nut(stock_files(CLIENT_FILES) if files is None else files),
-            _file(str(DPKG_STATUS), _status_without("nut-server")),
+            file_spec(str(DPKG_STATUS), _status_without("nut-server")),
         ],
     )
 
 
 def _common(name: str, address: str, virtualization: str, virtualization_code: int) -> Iterable[FileSpec]:
-    yield _file("/etc/hostname", f"{name}\n")
-    yield _file(
+    yield file_spec("/etc/hostname", f"{name}\n")
+    yield file_spec(
         "/etc/hosts", f"127.0.0.1 localhost\n{address} {name}.lan {name}\n::1 localhost ip6-localhost\n"
     )
-    yield _file("/etc/resolv.conf", "# no name server: a name that /etc/hosts lacks fails at once\n")
+    yield file_spec("/etc/resolv.conf", "# no name server: a name that /etc/hosts lacks fails at once\n")
     detect = f"#!/bin/sh\necho {virtualization}\nexit {virtualization_code}\n"
-    yield _file("/usr/bin/systemd-detect-virt", detect, mode=0o755)
-    for program in ("systemctl", "journalctl", "systemd-run"):
-        yield _file(f"/usr/bin/{program}", _launcher("fake_systemctl"), mode=0o755)
+    yield file_spec("/usr/bin/systemd-detect-virt", detect, mode=0o755)
+    for program in MANAGERS:
+        yield file_spec(f"/usr/bin/{program}", _launcher("fake_systemctl"), mode=0o755)
     for program in OFF_SWITCHES:
-        yield _file(f"/sbin/{program}", REHEARSAL, mode=0o755)
-    yield _file("/usr/bin/wall", REHEARSAL, mode=0o755)
+        yield file_spec(f"/sbin/{program}", REHEARSAL, mode=0o755)
+    yield file_spec("/usr/bin/wall", REHEARSAL, mode=0o755)
 
 
 def _nut(files: Mapping[str, bytes]) -> Iterable[FileSpec]:
-    return [_file(f"/etc/nut/{name}", data, group="nut", mode=0o640) for name, data in files.items()]
+    return [file_spec(f"/etc/nut/{name}", data, group="nut", mode=0o640) for name, data in files.items()]
 
 
-def _file(path: str, data: str | bytes, group: str = "root", mode: int = 0o644) -> FileSpec:
+def file_spec(path: str, data: str | bytes, group: str = "root", mode: int = 0o644) -> FileSpec:
+    """One file of a machine, root's."""
     raw = data.encode() if isinstance(data, str) else data
     return FileSpec(
         path=path, data=base64.b64encode(raw).decode("ascii"), owner="root", group=group, mode=mode
@@ -117,11 +120,22 @@ def _launcher(module: str) -> str:
     return f"#!{python} -IS\n{path}from lab.{module} import main\nsys.exit(main(sys.argv))\n"
 
 
+def _whole(module: str) -> str:
+    """The program itself: late in a shutdown the checkout may be unmounted."""
+    source = Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
+    return f"#!{os.path.realpath(sys.executable)} -IS\n{source}\n\nsys.exit(main(sys.argv))\n"
+
+
 def _binds() -> list[str]:
     """What a machine needs and its overlay does not show: other file systems, what lies in /tmp or /run."""
-    needed = {str(CHECKOUT), os.path.realpath(sys.prefix), os.path.realpath(sys.base_prefix)}
     root = os.stat("/").st_dev
-    return sorted(p for p in needed if os.stat(p).st_dev != root or p.startswith(("/tmp/", "/run/", "/mnt/")))
+    covered = ("/tmp/", "/run/", "/mnt/")
+    return sorted(p for p in needed_folders() if os.stat(p).st_dev != root or p.startswith(covered))
+
+
+def needed_folders() -> set[str]:
+    """The checkout and its Python."""
+    return {str(CHECKOUT), os.path.realpath(sys.prefix), os.path.realpath(sys.base_prefix)}
 
 
 def _package_files(package: str) -> list[str]:

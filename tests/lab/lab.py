@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from types import TracebackType
 
 from .dress import host_spec, vm_spec
-from .machine import Machine
+from .machine import Booted
 
 HOST_ADDRESS = "192.168.1.107"
 #: Of the guests, in their order.
@@ -43,7 +43,7 @@ class Lab:
         with ExitStack() as started:
             machines = []
             for spec in self._specs:
-                machines.append(Machine(spec))
+                machines.append(Booted(spec))
                 started.callback(machines[-1].close)
             self.host, *self.vms = machines
             self.vm = self.vms[0]
@@ -78,18 +78,27 @@ class Lab:
 
     def _connect(self) -> None:
         # With the network namespace alone entered, `netns PID` means a process of this computer.
-        batches = [(self.host, f"link set lo up\nlink add {BRIDGE} type bridge forward_delay 0\n")]
-        for number, (vm, address) in enumerate(zip(self.vms, VM_ADDRESSES, strict=False)):
-            tap = f"tap{100 + number}i0"
-            plug = f"link add {tap} type veth peer name {VM_END} netns {vm.pid}\n"
-            batches.append((self.host, f"{plug}link set {tap} master {BRIDGE} up\n"))
-            ends = f"addr add {address}/24 dev {VM_END}\nlink set {VM_END} up\n"
-            batches.append((vm, f"link set lo up\n{ends}"))
-        batches.append((self.host, f"addr add {HOST_ADDRESS}/24 dev {BRIDGE}\nlink set {BRIDGE} up\n"))
-        for machine, batch in batches:
+        guests = {str(vm.pid): address for vm, address in zip(self.vms, VM_ADDRESSES, strict=False)}
+        for machine, batch in zip((self.host, *self.vms), wiring(guests), strict=True):
             command = ["nsenter", f"--target={machine.pid}", "-n", "ip", "-batch", "-"]
             done = subprocess.run(command, input=batch.encode(), capture_output=True, timeout=LIMIT)
             if done.returncode != 0:
                 raise RuntimeError(
                     f"network of {machine.name}: {done.stderr.decode('utf-8', 'replace').strip()}"
                 )
+
+
+def wiring(guests: Mapping[str, str]) -> list[str]:
+    """The lines for `ip -batch`, the host's and then each guest's; `guests`: network namespace to address."""
+    host = f"link set lo up\nlink add {BRIDGE} type bridge forward_delay 0\n"
+    for number, guest in enumerate(guests):
+        tap = f"tap{100 + number}i0"
+        host += (
+            f"link add {tap} type veth peer name {VM_END} netns {guest}\nlink set {tap} master {BRIDGE} up\n"
+        )
+    host += f"addr add {HOST_ADDRESS}/24 dev {BRIDGE}\nlink set {BRIDGE} up\n"
+    return [host, *(_guest_end(address) for address in guests.values())]
+
+
+def _guest_end(address: str) -> str:
+    return f"link set lo up\naddr add {address}/24 dev {VM_END}\nlink set {VM_END} up\n"

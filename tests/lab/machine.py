@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,24 +54,21 @@ class LogLine:
     text: str
 
 
-class Machine:
-    """A running machine; ends, and everything in it, with `close` or with the process that made it."""
+class Machine(ABC):
+    """A running machine, entered by its first process `pid`; `name` is its host name."""
 
-    def __init__(self, spec: Spec) -> None:
-        """Boot; raises RuntimeError with the machine's own words when it does not come up."""
-        command = [*NAMESPACES, interpreter(), "-IS", "-c", BOOT_CODE, str(CHECKOUT / "tests")]
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
-        )
-        self.name = spec["hostname"]
-        try:
-            self._send(json.dumps(spec).encode() + b"\n")
-            self._await_ready()
-            self.pid = _only_child(self._process.pid)
-        except BaseException:
-            self.close()
-            raise
+    name: str
+    pid: int
+    #: What takes rights away from those who enter: the beginning of their command line.
+    without: Sequence[str] = ()
+
+    @abstractmethod
+    def log(self) -> list[LogLine]:
+        """What its programs have logged so far, oldest first."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the machine; returns when all its processes are gone."""
 
     def command(
         self,
@@ -81,7 +79,8 @@ class Machine:
         env: Mapping[str, str] | None = None,
     ) -> list[str]:
         """The command line that runs `argv` inside, for those who start it themselves (a terminal)."""
-        words = ["nsenter", f"--target={self.pid}", "-m", "-u", "-i", "-n", "-p", "--root", f"--wdns={cwd}"]
+        inside = ["-m", "-u", "-i", "-n", "-p", "--root", f"--wdns={cwd}"]
+        words = [*self.without, "nsenter", f"--target={self.pid}", *inside]
         if user:
             words += ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
         pairs = {**ENVIRONMENT, **(env or {})}
@@ -145,11 +144,6 @@ class Machine:
         listed = self.run(["find", folder, "-maxdepth", "1", "-type", "f"], check=True).stdout.split("\n")
         return {path: (self.stat(path), self.read(path)) for path in sorted(filter(None, listed))}
 
-    def log(self) -> list[LogLine]:
-        """What arrived at /dev/log so far, oldest first."""
-        entries = [json.loads(line) for line in self.read(str(STORE)).splitlines()]
-        return [LogLine(e["at"], e["tag"], e["pid"], e["text"]) for e in entries if e["syslog"]]
-
     def wait_log(self, text: str, timeout: float = 20.0, since: float = 0.0) -> LogLine:
         """Wait for a log line that contains a text; raises TimeoutError with the log's end."""
 
@@ -185,8 +179,49 @@ class Machine:
         argv = [interpreter(), "-ISc", code + "set_values(json.loads(sys.argv[2]))", str(CHECKOUT / "tests")]
         self.run([*argv, json.dumps(changes)], check=True)
 
+    def _run_bytes(
+        self, command: Sequence[str], data: bytes | None, timeout: float
+    ) -> subprocess.CompletedProcess[bytes]:
+        source = subprocess.DEVNULL if data is None else subprocess.PIPE
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            command, stdin=source, stdout=pipe, stderr=pipe, start_new_session=True
+        ) as process:
+            try:
+                out, err = process.communicate(data, timeout)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)  # nsenter and what it runs share the group
+                # What has a session of its own lives on and may hold the pipes: ask once more, no longer.
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.communicate(timeout=1.0)
+                raise
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+class Booted(Machine):
+    """A machine of the lab; ends, and everything in it, with `close` or with the process that made it."""
+
+    def __init__(self, spec: Spec) -> None:
+        """Boot; raises RuntimeError with the machine's own words when it does not come up."""
+        command = [*NAMESPACES, interpreter(), "-IS", "-c", BOOT_CODE, str(CHECKOUT / "tests")]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+        )
+        self.name = spec["hostname"]
+        try:
+            self._send(json.dumps(spec).encode() + b"\n")
+            self._await_ready()
+            self.pid = _only_child(self._process.pid)
+        except BaseException:
+            self.close()
+            raise
+
+    def log(self) -> list[LogLine]:
+        entries = [json.loads(line) for line in self.read(str(STORE)).splitlines()]
+        return [LogLine(e["at"], e["tag"], e["pid"], e["text"]) for e in entries if e["syslog"]]
+
     def close(self) -> None:
-        """End the machine; returns when all its processes are gone."""
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             if stream:
                 with contextlib.suppress(BrokenPipeError):
@@ -214,24 +249,6 @@ class Machine:
             self._process.kill()
             words = self._process.stderr.read().decode("utf-8", "replace")
             raise RuntimeError(f"machine {self.name} did not boot: {words.strip() or 'no answer'}")
-
-    def _run_bytes(
-        self, command: Sequence[str], data: bytes | None, timeout: float
-    ) -> subprocess.CompletedProcess[bytes]:
-        source = subprocess.DEVNULL if data is None else subprocess.PIPE
-        pipe = subprocess.PIPE
-        with subprocess.Popen(
-            command, stdin=source, stdout=pipe, stderr=pipe, start_new_session=True
-        ) as process:
-            try:
-                out, err = process.communicate(data, timeout)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)  # nsenter and what it runs share the group
-                # What has a session of its own lives on and may hold the pipes: ask once more, no longer.
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.communicate(timeout=1.0)
-                raise
-        return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def wait_until(look: Callable[[], T | None], timeout: float, every: float = 0.1) -> T:

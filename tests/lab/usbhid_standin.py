@@ -4,14 +4,18 @@ The real driver is kept beside it and asked first: `-L`, `-h`, `-V` are its own 
 refuses is refused in its words and with its exit code. Where it gets as far as looking for the device,
 dummy-ups takes over under the driver's name, publishing the section's variables as `driver.parameter.*`.
 dummy-ups skips `driver.*` in its data file; `override.` in its configuration is what sets them.
+
+`-k`, the order to cut the power, is noted with its time and the section's delays.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 REAL = "/usr/lib/nut-lab/usbhid-ups"
@@ -19,6 +23,8 @@ DUMMY = "/lib/nut/dummy-ups"
 STATE = Path("/run/lab-ups")
 # What the UPS measures; it outlives a restart of the driver, as a UPS does.
 VALUES = Path("/var/lib/lab-ups.values")
+#: Each order to cut the power, a line of JSON.
+CUTS = Path("/var/lib/lab-ups.cuts")
 NO_DEVICE = b"No matching HID UPS found"
 LIMIT = 10.0
 
@@ -34,6 +40,11 @@ def main(words: list[str]) -> int:
         sys.stderr.buffer.write(answer.stderr)
         return answer.returncode
     section = read_section(Path("/etc/nut/ups.conf").read_text(encoding="utf-8", errors="replace"), name)
+    if "-k" in words:
+        note = {"at": time.time(), "ups": name, **{key: section.get(key) for key in ("offdelay", "ondelay")}}
+        with CUTS.open("a", encoding="utf-8") as notes:
+            notes.write(json.dumps(note) + "\n")
+        return 0
     folder = STATE / name
     folder.mkdir(parents=True, exist_ok=True)
     configuration = translate(name, section, driver_variables(), folder / "ups.dev")
