@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nutwizard import checking, commands, opening
-from nutwizard.core.errors import Exit, UsageError
-from nutwizard.core.facts import Facts
+from nutwizard.core.errors import Exit, NeedsRoot, UsageError
+from nutwizard.core.facts import Door, Facts, Role
 from nutwizard.core.measured import How, Measurement
 from nutwizard.core.measured import What as Part
+from nutwizard.core.rehearsal.form import Form, Staging
 from nutwizard.core.rehearsal.moments import Moment, What
 from nutwizard.core.rehearsal.scenario import Scenario
 from nutwizard.engine import carry, measured
-from nutwizard.engine.rehearsal import run
+from nutwizard.engine.rehearsal import forms, run
 from nutwizard.engine.rehearsal.casting import Caster, Wanted
 from nutwizard.engine.rehearsal.company import Company, company_of
 from nutwizard.engine.rehearsal.run import Rehearsed
 from nutwizard.wording.rehearsed import Timeline, head_lines, verdict_lines
+
+if TYPE_CHECKING:
+    from nutwizard.engine.detect import Sources
+    from nutwizard.engine.host import Host
 
 #: What says nothing of the machines.
 _UNTOLD = (What.STAGE, What.DAEMON, What.WALL)
@@ -27,16 +32,18 @@ _UNTOLD = (What.STAGE, What.DAEMON, What.WALL)
 def rehearse(args: argparse.Namespace) -> Exit:
     """Play a power cut and judge it. Nothing outside the play is touched."""
     host, sources = opening.open_host(args)
-    opening.read_only(host)
-    role = checking.role_of(args, host, sources)
-    facts = carry.facts_for(host, sources, role)
+    role, facts = _looked_at(args, host, sources)
     carry.require_nut(host.label, facts, role)
     wanted = Wanted(Scenario(args.scenario), real_time=args.real_time, verbatim=args.verbatim)
     company = company_of(host, facts, role, args.client)
-    if why := run.lacking(role):
-        raise UsageError(f"No rehearsal here: {why}.")
-    done = _played(args, facts, wanted, company)
-    if wanted.real_time and done.verdict.well:
+    stage = forms.staging(role)
+    if stage.form is Form.MODEL and wanted.verbatim:
+        raise UsageError(
+            f"--verbatim runs your SHUTDOWNCMD, and here only a model can play: {stage.why}.",
+            "Without --verbatim the model plays.",
+        )
+    done = _played(args, facts, wanted, company, stage)
+    if wanted.real_time and done.verdict.well and stage.form is not Form.MODEL:
         measured.add(host, _measurements(done, host.now()))
     return Exit.DONE if done.verdict.well and not done.cut_off else Exit.BROKEN
 
@@ -50,16 +57,35 @@ def _measurements(done: Rehearsed, now: float) -> list[Measurement]:
     ]
 
 
-def _played(args: argparse.Namespace, facts: Facts, wanted: Wanted, company: Company) -> Rehearsed:
+def _looked_at(args: argparse.Namespace, host: Host, sources: Sources) -> tuple[Role, Facts]:
+    """The role and the facts; without root as far as every file can be read. Raises NeedsRoot where not."""
+    try:
+        opening.read_only(host)
+        role = checking.role_of(args, host, sources)
+        return role, carry.facts_for(host, sources, role)
+    except NeedsRoot as error:
+        if host.door is not Door.LIVE:
+            raise
+        raise NeedsRoot(
+            f"A rehearsal plays with NUT's own files. {str(error).rstrip('.')}. On the practice machine it"
+            " plays without root: nutwizard rehearse --practice"
+        ) from None
+
+
+def _played(
+    args: argparse.Namespace, facts: Facts, wanted: Wanted, company: Company, stage: Staging
+) -> Rehearsed:
     """Play it, and show it as it happens, or all of it as JSON at the end."""
-    caster = Caster(wanted, facts, company.sets, company.values, run.hook(), run.driver())
+    hook = forms.hook(stage.form)
+    caster = Caster(wanted, facts, company.sets, company.values, hook, forms.driver())
     if args.json:
-        done = run.rehearse(caster)
+        done = run.rehearse(caster, form=stage.form)
         commands.show_text(as_json(done, practice=args.practice))
         return done
-    opening.show_lines(head_lines(wanted, company, caster.limit))
-    timeline = Timeline([each.name for each in company.sets], lambda line: opening.show_lines([line]))
-    done = run.rehearse(caster, timeline.moment)
+    opening.show_lines(head_lines(wanted, company, stage, caster.limit))
+    names = [each.name for each in company.sets]
+    timeline = Timeline(names, lambda line: opening.show_lines([line]), stage.form)
+    done = run.rehearse(caster, timeline.moment, stage.form)
     timeline.close()
     opening.show_lines(verdict_lines(done))
     return done
@@ -74,6 +100,7 @@ def as_json(done: Rehearsed, *, practice: bool) -> str:
     told = {
         "scenario": done.cast.scenario.value,
         "practice": practice,
+        "form": done.form.value,
         "well": verdict.well and not done.cut_off,
         "cut_off": done.cut_off,
         "factor": done.pace.factor,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from nutwizard.core.clients import few
 from nutwizard.core.logtexts import Kind
 from nutwizard.core.rehearsal.cast import Item
+from nutwizard.core.rehearsal.form import Form, Staging
 from nutwizard.core.rehearsal.moments import Moment, What
 from nutwizard.core.rehearsal.scenario import ends
 from nutwizard.core.rehearsal.verdict import Verdict
@@ -16,7 +17,9 @@ from nutwizard.engine.rehearsal.casting import Wanted
 from nutwizard.engine.rehearsal.company import Company
 from nutwizard.engine.rehearsal.run import Rehearsed
 from nutwizard.wording.layout import WIDEST, Line, Tone
+from nutwizard.wording.rehearsalforms import limits, plays, where
 
+_BEST = Staging()
 #: More clients than these are told of together.
 FEW = 4
 #: Seconds: what several clients do within this time is one line.
@@ -56,26 +59,31 @@ _LIMITS = (
 )
 
 
-def head_lines(wanted: Wanted, company: Company, limit: float) -> list[Line]:
-    """What is about to be played, and on what. `limit`: seconds after which it is ended."""
+def head_lines(wanted: Wanted, company: Company, staging: Staging = _BEST, limit: float = 0.0) -> list[Line]:
+    """What is about to be played, on what, and in which form. `limit`: seconds after which it is ended."""
     names = [each.name for each in company.sets[1:]]
     pace = "your own intervals" if wanted.real_time else "all intervals shortened"
     out = [Line(f"Rehearsal: {wanted.scenario.words}", Tone.TITLE)]
     clients = f", followed by {few(names)}" if names else ", followed by nobody"
     out.append(
         Line(
-            f"{company.sets[0].name} serves the UPS{clients}. NUT's daemons, your files, {pace}; all of it"
-            " in copies in memory: nothing here is shut down, written or signalled."
-            f" It is over after {limit:.0f} s at the latest, whatever hangs."
+            f"{company.sets[0].name} serves the UPS{clients}. {plays(staging.form)}, your files, {pace};"
+            f" {where(staging.form)}.{_at_most(limit)}"
         )
     )
+    out.append(Line(limits(staging)))
     return [*out, *(Line(remark) for remark in company.remarks), Line()]
 
 
-class Timeline:
-    """The moments as lines; `show` gets each as soon as it is whole."""
+def _at_most(limit: float) -> str:
+    return f" It is over after {limit:.0f} s at the latest, whatever hangs." if limit else ""
 
-    def __init__(self, names: Sequence[str], show: Callable[[Line], None]) -> None:
+
+class Timeline:
+    """The moments as lines; `show` gets each as soon as it is whole. `form`: who plays."""
+
+    def __init__(self, names: Sequence[str], show: Callable[[Line], None], form: Form = Form.COPIES) -> None:
+        self._form = form
         self._host, self._clients = names[0], frozenset(names[1:])
         self._many = len(self._clients) > FEW
         shown = (names[0], f"{len(names)} clients") if self._many else names
@@ -88,6 +96,8 @@ class Timeline:
         """Take one moment."""
         self._begun = self._begun or moment.what in (What.UPS, What.FSD_ASKED)
         text = words(moment)
+        if self._form is Form.MODEL and moment.what is What.CALLED:
+            text = f"would run{text.removeprefix('runs')}"
         if not text or (moment.kind is Kind.NO_DRIVER and not self._begun):
             return
         self._let_go(moment.at)
@@ -159,6 +169,8 @@ def verdict_lines(done: Rehearsed) -> list[Line]:
         out.append(
             Line(f"It was ended after {done.limit:.0f} s: something hung. What came until then is above.")
         )
+    if done.form is Form.MODEL:
+        out.append(Line("That is what a model of NUT 2.8.0 says, which runs no script."))
     out += _grown(done)
     for item in verdict.items:
         out += item_lines(item)

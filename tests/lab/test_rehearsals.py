@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from nutwizard.engine.rehearsal import run
+from nutwizard.engine.rehearsal import forms, run
 from nutwizard.engine.rehearsal.run import Rehearsed
 from tests.support.rehearsal_cases import Case, cases, findings, missing, told
 
@@ -21,7 +21,7 @@ LONGEST = 150.0
 @pytest.fixture(scope="module")
 def played() -> Iterator[Mapping[str, Future[Rehearsed]]]:
     """Every case, by its name, as it is being played."""
-    assert run.lacking() == ""
+    assert forms.lacking() == ""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {case.name: pool.submit(run.rehearse, case.caster()) for case in CASES}
 

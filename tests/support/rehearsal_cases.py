@@ -14,10 +14,13 @@ from typing import Any
 import yaml
 
 from nutwizard.core.facts import Facts
-from nutwizard.core.paths import UPSSCHED_CONF
+from nutwizard.core.paths import UPSSCHED_CMD, UPSSCHED_CONF
 from nutwizard.core.rehearsal.moments import Moment
 from nutwizard.core.rehearsal.scenario import Scenario
-from nutwizard.engine.rehearsal import run
+from nutwizard.core.upssched import Timer
+from nutwizard.core.upsschedcmd import script_text
+from nutwizard.engine import registry
+from nutwizard.engine.rehearsal import forms
 from nutwizard.engine.rehearsal.casting import Caster, Wanted
 from nutwizard.engine.rehearsal.part import Placed
 from nutwizard.engine.rehearsal.run import Rehearsed
@@ -41,6 +44,12 @@ class Case:
         found: Mapping[str, Any] = self.spec["expect"]
         return found
 
+    @property
+    def modelled(self) -> bool:
+        """Whether the model can play it: what happens does not depend on what a script does."""
+        found: bool = self.spec.get("model", True)
+        return found
+
     def caster(self) -> Caster:
         """What is to be played."""
         wanted = Wanted(
@@ -55,7 +64,9 @@ class Case:
         sets = (host, *self._clients(facts))
         if not self.spec.get("timers"):
             sets = tuple(map(_without_timers, sets))
-        return Caster(wanted, facts, sets, values, run.hook(), run.driver())
+        if "ours" in self.spec:
+            sets = (_with_our_script(sets[0], self.spec["ours"]), *sets[1:])
+        return Caster(wanted, facts, sets, values, forms.hook(), forms.driver())
 
     def _clients(self, facts: Facts) -> tuple[FileSet, ...]:
         named = self.spec.get("clients", {})
@@ -91,6 +102,13 @@ def _set(name: str, facts: Facts, *, host: bool) -> FileSet:
         if fact.content is not None and fact.owner is not None and not path.startswith("/etc/nutwizard/")
     }
     return FileSet(name, host, files)
+
+
+def _with_our_script(found: FileSet, timers: Mapping[str, str]) -> FileSet:
+    """The same with the script that nutwizard writes for these timers: name -> then."""
+    rows = [Timer("ONBATT", name, 300, "ONLINE", then) for name, then in timers.items()]
+    data = script_text(registry.asset("upssched-cmd.sh"), "apc@localhost", False, rows)
+    return replace(found, files={**found.files, UPSSCHED_CMD: Placed(UPSSCHED_CMD, data, mode=0o755)})
 
 
 def _without_timers(found: FileSet) -> FileSet:

@@ -30,6 +30,7 @@ class Member:
 class Cast:
     """What is known before the play. `flag`: POWERDOWNFLAG of the host, "" without; `hook`: what cuts the
     power late in its shutdown, "" where Debian's is not installed. `simulated`: the host is made up.
+    `unread`: machines whose script was not run, and what it does is not known.
     """
 
     scenario: Scenario
@@ -37,6 +38,7 @@ class Cast:
     flag: str = ""
     hook: str = ""
     simulated: bool = False
+    unread: tuple[str, ...] = ()
 
     @property
     def host(self) -> Member:

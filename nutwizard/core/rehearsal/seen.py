@@ -89,6 +89,8 @@ class Seen:
         if wanted is None and not self.ended:
             timers = any(member.timers for member in self.cast.members)
             text = "no timer shut anybody down" if timers else "there is no timer"
+            if timers and self.cast.unread:
+                text = f"if the timers of {few(self.cast.unread)} shut nobody down"
             yield Item(
                 Severity.NOTE,
                 "",
@@ -163,6 +165,9 @@ class Seen:
 
     def scripts(self) -> Iterator[Item]:
         mend = "nutwizard step actions"
+        if self.cast.unread and self.served:
+            text = f"the script of {few(self.cast.unread)} did not run: what it does is not known"
+            yield Item(Severity.NOTE, "", text)
         for member in self.cast.members:
             for moment in self.of(member.name, What.COMPLAINT):
                 severity = Severity.BROKEN if "Can't open" in moment.text else Severity.WARNING

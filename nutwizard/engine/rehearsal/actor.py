@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nutwizard.engine.rehearsal import copy, kernel
+from nutwizard.engine.rehearsal import borrowed, copy, kernel
 from nutwizard.engine.rehearsal.madeup import MadeUp
 from nutwizard.engine.rehearsal.part import Part, Placed
 
@@ -30,16 +30,19 @@ _ROOM = 1 << 16
 _MOST_SAID = 400
 
 
-def start(part: Part, number: int, events: int) -> tuple[int, socket.socket]:
+def start(
+    part: Part, number: int, events: int, sockets: tuple[str, ...] | None = None
+) -> tuple[int, socket.socket]:
     """Start a machine; its PID as seen from here, and the socket for its orders. Raises OSError.
 
-    `number`: which of the stage's machines it is; `events`: the pipe that every machine writes to.
+    `number`: which of the stage's machines it is; `events`: the pipe that every machine writes to; `sockets`:
+    of a Play.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     outer = os.fork()
     if outer == 0:
         ours.close()
-        _apart(_Actor(part, number, theirs, events))
+        _apart(_Actor(part, number, theirs, events, sockets))
     theirs.close()
     told = ours.recv(64)
     if not told:
@@ -73,8 +76,13 @@ def tell(events: int, machine: str, kind: str, **more: Any) -> None:
 
 
 class _Actor:
-    def __init__(self, part: Part, number: int, orders: socket.socket, events: int) -> None:
+    def __init__(
+        self, part: Part, number: int, orders: socket.socket, events: int, sockets: tuple[str, ...] | None
+    ) -> None:
         self._part, self._number, self.orders, self._events = part, number, orders, events
+        self._sockets = sockets
+        #: Where there is no root: who everything is run as.
+        self._user = borrowed.play_as() if sockets is not None else None
         self._selector = selectors.DefaultSelector()
         self._runs: dict[int, tuple[str, int]] = {}
         self._outputs: dict[int, int] = {}
@@ -83,7 +91,10 @@ class _Actor:
     def live(self) -> None:
         """Never returns."""
         try:
-            copy.build(self._part, self._number)
+            if self._sockets is None:
+                copy.build(self._part, self._number)
+            else:
+                borrowed.build(self._part, self._sockets)
             self._listen()
             self.tell("ready")
             while True:
@@ -175,7 +186,7 @@ class _Actor:
         """Start a daemon; what it prints is told line by line."""
         ours, theirs = os.pipe2(os.O_CLOEXEC)
         nothing = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        pid = _spawn(argv, theirs, nothing)
+        pid = _spawn(argv, theirs, nothing, self._user)
         os.close(nothing)
         os.close(theirs)
         self._runs[pid] = (name, 0)
@@ -191,7 +202,7 @@ class _Actor:
         source = os.memfd_create("in", os.MFD_CLOEXEC)
         os.write(source, text.encode())
         os.lseek(source, 0, os.SEEK_SET)
-        pid = _spawn(argv, file, source, trusted=trusted)
+        pid = _spawn(argv, file, source, self._user, trusted=trusted)
         os.close(source)
         self._runs[pid] = ("", number)
         self._outputs[pid] = file
@@ -199,9 +210,8 @@ class _Actor:
     def _do_put(self, number: int, path: str, text: str) -> dict[str, Any]:
         """Replace the text of a file, keeping its owner and mode; whoever reads it never sees half of it."""
         found = os.stat(path)
-        copy.put(
-            Placed(f"{path}.new", text.encode(), str(found.st_uid), str(found.st_gid), found.st_mode & 0o777)
-        )
+        owner = ("root", "root") if self._user is not None else (str(found.st_uid), str(found.st_gid))
+        copy.put(Placed(f"{path}.new", text.encode(), *owner, found.st_mode & 0o777))
         os.rename(f"{path}.new", path)
         return {}
 
@@ -247,8 +257,13 @@ class _Actor:
                 self.tell("ended", name=name, code=code)
 
 
-def _spawn(argv: Sequence[str], out: int, source: int, *, trusted: bool = False) -> int:
-    """Start a program in a session of its own, without the rights that could reach the computer."""
+def _spawn(
+    argv: Sequence[str], out: int, source: int, user: tuple[int, int] | None, *, trusted: bool = False
+) -> int:
+    """Start a program in a session of its own, without the rights that could reach the computer.
+
+    `user`: where there is no root, who it is to be.
+    """
     pid = os.fork()
     if pid:
         return pid
@@ -260,7 +275,9 @@ def _spawn(argv: Sequence[str], out: int, source: int, *, trusted: bool = False)
         os.dup2(source, 0)
         os.dup2(out, 1)
         os.dup2(out, 2)
-        if not trusted:
+        if not trusted and user is not None:
+            kernel.become(*user)
+        elif not trusted:
             kernel.drop_capabilities()
         os.execve(argv[0], list(argv), ENVIRONMENT)
     except OSError as error:

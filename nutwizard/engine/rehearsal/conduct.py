@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _DATA, _LOGINS = 15.0, 12.0
 _STOP = 5.0
 #: How long a client may still go down when the host has.
-_MISSED = 4.0
+MISSED = 4.0
 _EVERY = 0.15
 _UPSC, _UPSMON = ("/usr/bin/timeout", "3", "/bin/upsc"), "/sbin/upsmon"
 #: A line that is an address alone: upsc also says what it misses of SSL.
@@ -71,7 +71,7 @@ def _until_down(stage: Stage, host: Part, ends: _Ends) -> None:
     if not ends.all:
         stage.until(lambda event: ends.all or host.name in ends.down, stage.play.patience)
     if host.name in ends.down and not ends.all:
-        stage.until(lambda event: ends.all, _MISSED)
+        stage.until(lambda event: ends.all, MISSED)
 
 
 def _serve(stage: Stage, host: Part) -> bool:

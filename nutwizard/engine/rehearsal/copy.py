@@ -29,7 +29,8 @@ _MESSENGERS = (
     *("ssh", "scp", "sftp", "rsync", "curl", "wget", "mail", "mailx", "sendmail", "msmtp", "swaks"),
     *("pvesh", "pvecm", "virsh", "docker", "podman", "wakeonlan", "etherwake", "nc", "mosquitto_pub"),
 )
-_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+#: Where programs lie that a script may call by their names.
+PROGRAM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _TELLING = f'#!/bin/sh\nexec logger -t {TAG} -- "ran ${{0##*/}}${{*:+ $*}}"\n'
 _TELLING_NAME = f'#!/bin/sh\nexec logger -t {TAG} -- "ran ${{0##*/}}"\n'
 _WALL = f"""#!/bin/sh
@@ -79,20 +80,20 @@ def build(part: Part, number: int) -> None:
     _own("/run/nut", "root", "nut")
     os.chmod("/run/nut", 0o770)
     socket.sethostname(part.name)
-    _replace_programs()
+    replace_programs()
     for path in part.absent:
-        _remove(path)
+        remove(path)
     for file in part.files:
         put(file)
-    _add_names(part)
+    add_names(part)
     for path in part.reported:
-        _report(path)
+        report(path)
 
 
 def put(file: Placed) -> None:
     """Write one file, and the folders above it that are missing. Raises OSError."""
     os.makedirs(os.path.dirname(file.path), exist_ok=True)
-    _remove(file.path)
+    remove(file.path)
     with open(os.open(file.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
         stream.write(file.data)
     _own(file.path, file.user, file.group)
@@ -176,17 +177,17 @@ def _guard_proc() -> None:
         kernel.bind("/dev/null", "/proc/sysrq-trigger")
 
 
-def _replace_programs() -> None:
+def replace_programs() -> None:
     """Those that are there: a script that calls what this machine does not have is to fail as it would."""
     texts = {**dict.fromkeys(_ENDERS, _TELLING), **dict.fromkeys(_MESSENGERS, _TELLING_NAME), "wall": _WALL}
     for name, text in texts.items():
-        for folder in _FOLDERS:
+        for folder in PROGRAM_FOLDERS:
             if os.path.lexists(f"{folder}/{name}"):
                 put(Placed(f"{folder}/{name}", text.encode(), mode=0o755))
     put(Placed(END, _TELLING.encode(), mode=0o755))
 
 
-def _report(path: str) -> None:
+def report(path: str) -> None:
     """Put in a program's place one that tells when it is called and how it ends; it lies beside it then."""
     folder, name = os.path.split(os.path.realpath(path))
     own, safe = f".{name}.rehearsed", "".join(c for c in name if c.isalnum() or c in "._-")
@@ -204,13 +205,27 @@ def _plain(path: str) -> bool:
     return all(char.isalnum() or char in "/._-" for char in path)
 
 
-def _add_names(part: Part) -> None:
+def add_names(part: Part) -> None:
+    """The further lines of its /etc/hosts. Raises OSError."""
     with open("/etc/hosts", "a", encoding="utf-8") as stream:
         stream.write("".join(f"{line}\n" for line in part.names))
 
 
-def _remove(path: str) -> None:
+def remove(path: str) -> None:
+    """Take a file or folder away, if it is there. Raises OSError."""
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     elif os.path.lexists(path):
         os.remove(path)
+
+
+def main() -> None:
+    """Try what a play needs of the kernel, and say what it refuses. Runs as PID 1 of new namespaces."""
+    try:
+        prepare()
+        kernel.unshare(kernel.NEW_MOUNTS)
+        build(Part("trial", True, (), (), "", {}), 0)
+    except OSError as error:
+        os.write(2, f"{error.strerror or error}\n".encode())
+        os._exit(1)
+    os._exit(0)

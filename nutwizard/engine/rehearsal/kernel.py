@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
+MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 _MNT_DETACH = 2
 NEW_MOUNTS, NEW_NAME, NEW_IPC = 0x20000, 0x4000000, 0x8000000
 NEW_PIDS, NEW_NETWORK = 0x20000000, 0x40000000
+_NEW_USER, _MS_MOVE = 0x10000000, 8192
+#: mount_setattr(2), of Linux 5.12; its number is the same everywhere.
+_MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE = 442, -100, 0x8000
+_ATTR_RDONLY, _ATTR_NOSUID = 1, 2
 _PR_CAPBSET_DROP, _PR_SET_PDEATHSIG = 24, 1
 #: What NUT's daemons and an ordinary script of root's need (capability(7)): chown, dac_override, fowner,
 #: kill, setgid, setuid, net_bind_service. Not: mounts, modules, raw devices, the clock, reboot(2), mknod(2).
@@ -37,6 +43,33 @@ def bind(source: str, target: str, *, read_only: bool = False) -> None:
     mount(source, target, flags=MS_BIND)
     if read_only:
         mount("", target, flags=MS_BIND | MS_REMOUNT | MS_RDONLY)
+
+
+def move(source: str, target: str) -> None:
+    """Have a mount at another place. Raises OSError."""
+    mount(source, target, flags=_MS_MOVE)
+
+
+def make_read_only(path: str) -> None:
+    """Every mount from there down can only be read from now on, and gives nobody rights. Raises OSError."""
+    attributes = struct.pack("4Q", _ATTR_RDONLY | _ATTR_NOSUID, 0, 0, 0)
+    call = (ctypes.c_long(_MOUNT_SETATTR), ctypes.c_int(_AT_FDCWD), os.fsencode(path))
+    size = ctypes.c_size_t(len(attributes))
+    _checked(_libc.syscall(*call, ctypes.c_uint(_AT_RECURSIVE), attributes, size), f"mount_setattr on {path}")
+
+
+def become(user: int, group: int) -> None:
+    """Be this user in a user namespace of its own, where no other is: without rights over what is outside.
+
+    Called in a process that is the one user of a user namespace itself. Raises OSError.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    unshare(_NEW_USER)
+    for name, text in (
+        *(("setgroups", "deny"), ("uid_map", f"{user} {uid} 1\n"), ("gid_map", f"{group} {gid} 1\n")),
+    ):
+        with open(f"/proc/self/{name}", "w", encoding="ascii") as stream:
+            stream.write(text)
 
 
 def unmount(target: str) -> None:

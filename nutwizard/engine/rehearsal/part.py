@@ -74,7 +74,8 @@ class Play:
     `devices`: the files that dummy-ups reads, with `values` at first. `turns`: what happens to the UPS.
     `fsd`: the host is asked for a forced shutdown then. `hook`: what runs late in the host's shutdown, ""
     for none; `flag`: the file that tells it to cut the power. `patience`: seconds from the last turn until it
-    is over whatever happens; `rest`: how long the scripts are listened to after that.
+    is over whatever happens; `rest`: how long the scripts are listened to after that. `sockets`: where the
+    machines are made without root, those of this computer that are to be out of reach; None on copies.
     """
 
     parts: tuple[Part, ...]
@@ -86,6 +87,7 @@ class Play:
     flag: str
     patience: float
     rest: float = 1.5
+    sockets: tuple[str, ...] | None = None
 
 
 def to_line(play: Play) -> bytes:
@@ -102,8 +104,9 @@ def from_line(line: bytes) -> Play:
     raw = json.loads(line)
     parts = [_part(each) for each in raw.pop("parts")]
     turns = [Turn(**each) for each in raw.pop("turns")]
-    devices = tuple(raw.pop("devices"))
-    return Play(parts=tuple(parts), turns=tuple(turns), devices=devices, **raw)
+    devices, sockets = tuple(raw.pop("devices")), raw.pop("sockets")
+    sockets = tuple(sockets) if sockets is not None else None
+    return Play(parts=tuple(parts), turns=tuple(turns), devices=devices, sockets=sockets, **raw)
 
 
 def _part(raw: dict[str, Any]) -> Part:

@@ -6,9 +6,7 @@ import json
 import os
 import pwd
 import select
-import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,31 +14,29 @@ from typing import Any
 
 from nutwizard.core import paths
 from nutwizard.core.errors import Failed
-from nutwizard.core.facts import Role
 from nutwizard.core.rehearsal.cast import Cast
+from nutwizard.core.rehearsal.form import Form
+from nutwizard.core.rehearsal.model import play
 from nutwizard.core.rehearsal.moments import Moment, Reader
 from nutwizard.core.rehearsal.pace import Pace
 from nutwizard.core.rehearsal.verdict import Verdict, judge
 from nutwizard.core.upsmon import notify_messages
 from nutwizard.engine.machine import ENVIRONMENT
+from nutwizard.engine.rehearsal.borrowed import sockets_here
 from nutwizard.engine.rehearsal.casting import Caster
+from nutwizard.engine.rehearsal.forms import apart, python
+from nutwizard.engine.rehearsal.modelled import modelled, unread
 from nutwizard.engine.rehearsal.part import Play, to_line
 from nutwizard.engine.rehearsal.sets import FileSet
 from nutwizard.formats.nutfile import NutFile
 from nutwizard.formats.redact import secrets_of
 
-_START = "import sys; sys.path.insert(0, {!r}); from nutwizard.engine.rehearsal.stage import main; main()"
-_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-#: Each with the Debian package that has it.
-_NEEDED = {"setpriv": "util-linux", "unshare": "util-linux", "ip": "iproute2", "logger": "bsdutils"}
-#: Where systemd-shutdown(8) looks for what runs last.
-_HOOKS = ("/lib/systemd/system-shutdown/nutshutdown", "/usr/lib/systemd/system-shutdown/nutshutdown")
-_TRIAL = 10.0
-
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """What came of it. `took`: seconds in all; `cut_off`: it had to be ended after `limit` seconds."""
+    """What came of it. `took`: seconds in all; `cut_off`: it had to be ended after `limit` seconds. `form`:
+    who played it.
+    """
 
     cast: Cast
     pace: Pace
@@ -49,48 +45,30 @@ class Rehearsed:
     took: float
     limit: float
     cut_off: bool = False
+    form: Form = Form.COPIES
 
 
-def lacking(role: Role = Role.HOST) -> str:
-    """Why no rehearsal in namespaces is possible here; "" when one is."""
-    if os.geteuid() != 0:
-        return "only root may make the namespaces in which nothing outside is touched"
-    for program, package in _NEEDED.items():
-        if shutil.which(program, path=_PATH) is None:
-            return f"{program} is missing: apt-get install {package}"
-    if role is Role.HOST and not driver():
-        return "dummy-ups, the driver that plays the UPS, is missing: apt-get install nut-server"
-    try:
-        done = subprocess.run(
-            [*_apart(), "true"], capture_output=True, timeout=_TRIAL, check=False, env=ENVIRONMENT
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"the kernel makes no namespaces here ({error})"
-    said = done.stderr.decode("utf-8", "replace").strip()
-    return f"the kernel makes no namespaces here: {said}" if done.returncode != 0 else ""
-
-
-def driver() -> str:
-    """The path of dummy-ups; "" when it is not installed."""
-    return next((f"{f}/dummy-ups" for f in paths.DRIVER_FOLDERS if os.access(f"{f}/dummy-ups", os.X_OK)), "")
-
-
-def hook() -> str:
-    """What cuts the power late in the shutdown of this computer; "" when it is not installed."""
-    return next((path for path in _HOOKS if os.access(path, os.X_OK)), "")
-
-
-def rehearse(caster: Caster, told: Callable[[Moment], None] = lambda moment: None) -> Rehearsed:
-    """Play it. `told` gets each moment as it happens. Raises Failed when the stage cannot be set up."""
+def rehearse(
+    caster: Caster, told: Callable[[Moment], None] = lambda moment: None, form: Form = Form.COPIES
+) -> Rehearsed:
+    """Play it in this form. `told` gets each moment as it happens. Raises Failed when the stage cannot be set
+    up.
+    """
+    if form is Form.MODEL:
+        return _modelled(caster, told)
+    if form is Form.BORROWED and os.geteuid() == 0:
+        raise Failed("root does not play as a user: what it borrows would still be root's", "Nothing ran.")
     sets = caster.sets
-    users = {each.pw_uid: each.pw_name for each in pwd.getpwall()}
+    # Without root there is one user alone, who says nothing of who does it in life.
+    users = {} if form is Form.BORROWED else {each.pw_uid: each.pw_name for each in pwd.getpwall()}
+    users = users or {os.geteuid(): "", 0: ""}
     reader = Reader(
         {each.name: notify_messages(NutFile.parse(each.data(paths.UPSMON_CONF))) for each in sets}, users
     )
     masks = _masks(sets)
     moments: list[Moment] = []
     begun = time.monotonic()
-    with _Running(caster.play) as running:
+    with _Running(replace(caster.play, sockets=sockets_here() if form is Form.BORROWED else None)) as running:
         for event in running.events(caster.limit):
             if event["kind"] == "stage" and event["what"] == "failed":
                 raise Failed(
@@ -104,7 +82,18 @@ def rehearse(caster: Caster, told: Callable[[Moment], None] = lambda moment: Non
         raise Failed("the rehearsal ended before it was over: it was killed", "Nothing was changed.")
     timed = reader.timed(moments)
     verdict, took = judge(caster.cast, timed), time.monotonic() - begun
-    return Rehearsed(caster.cast, caster.pace, timed, verdict, took, caster.limit, running.cut_off)
+    return Rehearsed(caster.cast, caster.pace, timed, verdict, took, caster.limit, running.cut_off, form)
+
+
+def _modelled(caster: Caster, told: Callable[[Moment], None]) -> Rehearsed:
+    """All of it at once: a model has nothing to wait for."""
+    begun, masks = time.monotonic(), _masks(caster.sets)
+    found = tuple(replace(m, text=_masked(m.text, masks)) for m in play(modelled(caster)))
+    for moment in found:
+        told(moment)
+    cast = replace(caster.cast, unread=unread(caster))
+    took = time.monotonic() - begun
+    return Rehearsed(cast, caster.pace, found, judge(cast, found), took, caster.limit, form=Form.MODEL)
 
 
 class _Running:
@@ -115,13 +104,10 @@ class _Running:
         self.cut_off = self.whole = False
 
     def __enter__(self) -> _Running:
-        package = os.path.dirname(
-            os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        )
-        argv = [*_apart(), sys.executable, "-I", "-c", _START.format(package)]
+        form = Form.COPIES if self._play.sockets is None else Form.BORROWED
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(
-            argv,
+            [*apart(form), *python("stage")],
             stdin=pipe,
             stdout=pipe,
             stderr=subprocess.DEVNULL,
@@ -165,24 +151,6 @@ class _Running:
         except subprocess.TimeoutExpired:
             self._process.kill()  # unshare --kill-child: the kernel ends the stage with it
             self._process.wait(10.0)
-
-
-def _apart() -> list[str]:
-    """What runs a program as PID 1 of new namespaces that end with this process."""
-    found = {name: shutil.which(name, path=_PATH) or name for name in ("setpriv", "unshare")}
-    return [
-        *(
-            found["setpriv"],
-            "--pdeathsig=KILL",
-            found["unshare"],
-            "--mount",
-            "--net",
-            "--uts",
-            "--ipc",
-            "--pid",
-        ),
-        *("--fork", "--kill-child", "--mount-proc"),
-    ]
 
 
 def _masks(sets: Sequence[FileSet]) -> tuple[str, ...]:

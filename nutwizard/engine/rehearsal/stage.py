@@ -38,10 +38,12 @@ class Stage:
         self._orders: dict[str, socket.socket] = {}
         #: Called with every event, whatever is waited for.
         self.observers: list[Callable[[Event], None]] = []
-        copy.prepare()
+        if play.sockets is None:
+            copy.prepare()
         pids = {}
         for number, part in enumerate(play.parts):
-            pids[part.name], self._orders[part.name] = actor.start(part, number, events)
+            started = actor.start(part, number, events, play.sockets)
+            pids[part.name], self._orders[part.name] = started
         self._await_ready(set(pids))
         self._connect(pids)
 
@@ -179,6 +181,11 @@ def _ip_here(lines: list[str]) -> None:
     )
     if done.returncode != 0:
         raise OSError(f"the network: {done.stderr.decode('utf-8', 'replace').strip()}")
+
+
+def try_network() -> None:
+    """Have a bridge and a wire for a moment. Raises OSError where the kernel refuses."""
+    _ip_here([f"link add {BRIDGE} type bridge", "link add tap0 type veth peer name tap1"])
 
 
 def _first_line() -> bytes:
