@@ -45,17 +45,12 @@ STILL_HERE = "This host still runs. What to do: nutwizard fsd report"
 
 def item_lines(found: Iterable[Item]) -> list[Line]:
     """Each precondition with its evidence, and what to do about one that is not met."""
-    out = []
+    out: list[Line] = []
     for item in found:
-        out.append(Line(item_row(item)))
+        out += _hung(f"{item.standing.value:<14}  ", f"{item.title}: {item.evidence}")
         if item.fix and item.standing is not Standing.MET:
-            out.append(Line(f"{_INDENT}{item.fix}"))
+            out += _hung(_INDENT, item.fix)
     return out
-
-
-def item_row(item: Item) -> str:
-    """In one row: how it stands, what it is, what was found."""
-    return f"{item.standing.value:<14}  {item.title}: {item.evidence}"
 
 
 def counted(found: Sequence[Item]) -> str:
@@ -92,10 +87,14 @@ def _aligned(rows: Sequence[tuple[str, str, str]]) -> Iterator[Line]:
     first = max(cells(when) for when, _, _ in rows)
     second = max(cells(name) for _, name, _ in rows)
     for when, name, text in rows:
-        head = f"  {when:>{first}}  {name:<{second}}  "
-        parts = textwrap.wrap(text, max(20, WIDEST - 4 - cells(head)), break_on_hyphens=False)
-        yield Line(head + parts[0], Tone.PLAIN)
-        yield from (Line(" " * cells(head) + part, Tone.PLAIN) for part in parts[1:])
+        yield from _hung(f"  {when:>{first}}  {name:<{second}}  ", text)
+
+
+def _hung(head: str, text: str) -> Iterator[Line]:
+    """The text behind its head; what is long goes on below itself. A pane takes some of the columns."""
+    width = max(20, WIDEST - 4 - cells(head))
+    for n, part in enumerate(textwrap.wrap(text, width, break_on_hyphens=False) or [""]):
+        yield Line((" " * cells(head) if n else head) + part, Tone.PLAIN)
 
 
 def last_words(name: str) -> str:
@@ -183,9 +182,9 @@ def report_lines(made: Report) -> list[Line]:
     ]
     out += [Line(), *_table(made.rows), Line()] if made.rows else [Line()]
     for point in made.points:
-        out.append(Line(f"{_word(point):<8} {point.text}"))
+        out += _hung(f"{_word(point):<8} ", point.text)
         if point.fix and point.good is not True:
-            out.append(Line(f"         {point.fix}"))
+            out += _hung(" " * 9, point.fix)
     out += _way_back(made)
     if record.acknowledged:
         out += [Line(), Line("Acknowledged before it:"), *(Line(f"  {each}") for each in record.acknowledged)]

@@ -30,8 +30,7 @@ def main(argv: list[str]) -> int:
     mount("rig", str(CGROUPS), "cgroup2", 0)
     sweep()
     own = Path(tempfile.mkdtemp(prefix=PREFIX, dir=CGROUPS))
-    held = os.open(own, os.O_RDONLY)  # until this process ends
-    fcntl.flock(held, fcntl.LOCK_EX)
+    fcntl.flock(os.open(own, os.O_RDONLY), fcntl.LOCK_EX)  # until this process ends
     try:
         command = ["sh", "-c", JOIN, str(own / "cgroup.procs"), *NAMESPACES, *argv]
         return subprocess.run(command).returncode
@@ -42,13 +41,24 @@ def main(argv: list[str]) -> int:
 def sweep() -> None:
     """Remove the cgroups of keepers that are no more, where nothing runs in them."""
     for left in CGROUPS.glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError):  # its keeper holds it, or another one has removed it
-            found = os.open(left, os.O_RDONLY)
-            try:
-                fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not is_held(left):
+            with contextlib.suppress(OSError):
                 _remove_empty(left)
-            finally:
-                os.close(found)
+
+
+def is_held(group: Path) -> bool:
+    """Does a living keeper hold this cgroup? One that is gone meanwhile counts as held."""
+    try:
+        found = os.open(group, os.O_RDONLY)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(found)
+    return False
 
 
 def remove_cgroup(top: Path) -> None:

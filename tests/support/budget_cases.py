@@ -109,7 +109,7 @@ def _ups(spec: Mapping[str, Any]) -> Ups:
 
 def _measured(what: str, value: Any) -> Measurement:
     """`what: seconds`, or `what: [seconds, how]`, or with `at` behind them."""
-    given = value if isinstance(value, list) else [value]
+    given: list[Any] = value if isinstance(value, list) else [value]
     rest: list[Any] = ["fsd", 1000]
-    seconds, how, at = [*given, *rest[len(given) - 1 :]]
+    seconds, how, at = given + rest[len(given) - 1 :]
     return Measurement(what, float(seconds), float(at), How(how))

@@ -200,9 +200,10 @@ def _down(case: Case) -> Iterator[Point]:
 def _cut(case: Case) -> Point:
     """No line can tell of it: it happens after the log. What is known is how long the machine was off."""
     own, off = case.own, case.record.offdelay
-    if not own.went_down or own.whole is False:
-        text = "The UPS was never told to cut the power" if own.went_down else "The UPS cut no power"
-        return Point(text, None, needed=False)
+    if own.went_down is False:
+        return Point("The UPS cut no power: this host still runs", None, needed=False)
+    if own.whole is False:
+        return Point("The UPS was never told to cut the power", None, needed=False)
     unknown, gap = "Whether the UPS cut the power is not known", own.off
     if gap is None:
         return Point(unknown, None, "How long this host was off is not known", needed=False)
