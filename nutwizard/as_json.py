@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nutwizard.core.rules.rule import Trouble
     from nutwizard.engine.doctor import Examination
     from nutwizard.engine.fsd.records import Result
+    from nutwizard.engine.lastplay import LastPlay
     from nutwizard.engine.lastproof import LastProof
     from nutwizard.engine.listing.listed import PathList
     from nutwizard.engine.listing.rows import PathRow
@@ -74,9 +75,17 @@ def examination(role: Role, found: Examination, *, practice: bool) -> str:
     )
 
 
-def status(proof: LastProof | None, why: str, *, practice: bool, tested: Result | None = None) -> str:
-    """`protected`, `why`, `at`, `since`, `counts`, `broken`, `forced`, `practice`; times in seconds since the
-    epoch.
+def status(
+    proof: LastProof | None,
+    why: str,
+    *,
+    practice: bool,
+    tested: Result | None = None,
+    last: LastPlay | None = None,
+    files: str = "",
+) -> str:
+    """`protected`, `why`, `at`, `since`, `counts`, `broken`, `forced`, `rehearsed`, `practice`; times in
+    seconds since the epoch. `files`: how they stand now.
     """
     from nutwizard.engine.lastproof import protects
 
@@ -89,6 +98,7 @@ def status(proof: LastProof | None, why: str, *, practice: bool, tested: Result 
             "counts": proof.counts if proof is not None else {},
             "broken": list(proof.broken) if proof is not None else [],
             "forced": None if tested is None else {"at": tested.at, "outcome": tested.outcome.value},
+            "rehearsed": last.value(files) if last is not None else None,
             "practice": practice,
         }
     )

@@ -41,24 +41,31 @@ def check(args: argparse.Namespace) -> Exit:
 def status(args: argparse.Namespace) -> Exit:
     """One line: protected or not, and since when that is proven. Reads what the last check has kept."""
     host, sources = opening.open_host(args, quiet=True)
+    from nutwizard.engine.lastplay import last_plays, played_files, that_counts
     from nutwizard.engine.lastproof import last_proof, protects, stands
     from nutwizard.wording.proof import status_line
+    from nutwizard.wording.rehearsing import rehearsed_line
 
     if not host.may_write():
         raise NeedsRoot("The last check is kept for root only.")
-    proof = last_proof(host)
-    why = ""
-    if proof is not None:
+    proof, plays = last_proof(host), last_plays(host)
+    why = files = never = ""
+    if proof is not None or plays:
         role = role_of(args, host, sources)
-        why = stands(host, proof, carry.facts_for(host, sources, role))
-    practice, (tested, told) = host.door is Door.PRACTICE, _tested(host)
+        facts = carry.facts_for(host, sources, role)
+        why, files = stands(host, proof, facts) if proof is not None else "", played_files(facts)
+        never = "Never rehearsed"
+    practice, last, (tested, told) = host.door is Door.PRACTICE, that_counts(plays, files), _tested(host)
     if args.json:
         from nutwizard import as_json
 
-        commands.show_text(as_json.status(proof, why, practice=practice, tested=tested))
+        commands.show_text(
+            as_json.status(proof, why, practice=practice, tested=tested, last=last, files=files)
+        )
     else:
         line = status_line(proof, why, host.now(), practice=practice)
-        commands.show_text(". ".join(filter(None, (line, told))))
+        rehearsed = rehearsed_line(last, files) if last is not None else never
+        commands.show_text(". ".join(filter(None, (line, rehearsed, told))))
     return Exit.DONE if protects(proof, why) else Exit.BROKEN
 
 

@@ -11,13 +11,13 @@ from nutwizard.core.errors import Exit, NeedsRoot, UsageError
 from nutwizard.core.facts import Door, Facts, Role
 from nutwizard.core.measured import How, Measurement
 from nutwizard.core.measured import What as Part
-from nutwizard.core.rehearsal.form import Form, Staging
+from nutwizard.core.rehearsal.form import Form
 from nutwizard.core.rehearsal.moments import Moment, What
 from nutwizard.core.rehearsal.scenario import Scenario
 from nutwizard.engine import carry, measured
-from nutwizard.engine.rehearsal import forms, run
-from nutwizard.engine.rehearsal.casting import Caster, Wanted
-from nutwizard.engine.rehearsal.company import Company, company_of
+from nutwizard.engine.host import Host
+from nutwizard.engine.rehearsal.casting import Wanted
+from nutwizard.engine.rehearsal.ready import Prepared, prepare
 from nutwizard.engine.rehearsal.run import Rehearsed
 from nutwizard.wording.rehearsed import Timeline, head_lines, verdict_lines
 
@@ -35,15 +35,15 @@ def rehearse(args: argparse.Namespace) -> Exit:
     role, facts = _looked_at(args, host, sources)
     carry.require_nut(host.label, facts, role)
     wanted = Wanted(Scenario(args.scenario), real_time=args.real_time, verbatim=args.verbatim)
-    company = company_of(host, facts, role, args.client)
-    stage = forms.staging(role)
-    if stage.form is Form.MODEL and wanted.verbatim:
+    prepared = prepare(host, facts, role, wanted, args.client)
+    form = prepared.staging.form
+    if form is Form.MODEL and wanted.verbatim:
         raise UsageError(
-            f"--verbatim runs your SHUTDOWNCMD, and here only a model can play: {stage.why}.",
+            f"--verbatim runs your SHUTDOWNCMD, and here only a model can play: {prepared.staging.why}.",
             "Without --verbatim the model plays.",
         )
-    done = _played(args, facts, wanted, company, stage)
-    if wanted.real_time and done.verdict.well and stage.form is not Form.MODEL:
+    done = _played(args, host, prepared)
+    if wanted.real_time and done.verdict.well and form is not Form.MODEL:
         measured.add(host, _measurements(done, host.now()))
     return Exit.DONE if done.verdict.well and not done.cut_off else Exit.BROKEN
 
@@ -72,20 +72,17 @@ def _looked_at(args: argparse.Namespace, host: Host, sources: Sources) -> tuple[
         ) from None
 
 
-def _played(
-    args: argparse.Namespace, facts: Facts, wanted: Wanted, company: Company, stage: Staging
-) -> Rehearsed:
+def _played(args: argparse.Namespace, host: Host, prepared: Prepared) -> Rehearsed:
     """Play it, and show it as it happens, or all of it as JSON at the end."""
-    hook = forms.hook(stage.form)
-    caster = Caster(wanted, facts, company.sets, company.values, hook, forms.driver())
     if args.json:
-        done = run.rehearse(caster, form=stage.form)
+        done = prepared.play(host, lambda moment: None)
         commands.show_text(as_json(done, practice=args.practice))
         return done
-    opening.show_lines(head_lines(wanted, company, stage, caster.limit))
-    names = [each.name for each in company.sets]
-    timeline = Timeline(names, lambda line: opening.show_lines([line]), stage.form)
-    done = run.rehearse(caster, timeline.moment, stage.form)
+    staging = prepared.staging
+    opening.show_lines(head_lines(prepared.wanted, prepared.company, staging, prepared.caster.limit))
+    names = [each.name for each in prepared.company.sets]
+    timeline = Timeline(names, lambda line: opening.show_lines([line]), staging.form)
+    done = prepared.play(host, timeline.moment)
     timeline.close()
     opening.show_lines(verdict_lines(done))
     return done

@@ -1,6 +1,6 @@
 """Makes README's pictures: the real screens of a practice machine, as they stand in a terminal of 80x24.
 
-    python -m tests.pictures [FOLDER]
+    python -m tests.pictures [FOLDER]        (as root, with NUT installed: the rehearsal is a real one)
 
 FOLDER is docs/pictures by default. Nothing outside it and a temporary folder is touched.
 """
@@ -56,6 +56,11 @@ async def take(folder: Path, machine: PracticeHost) -> None:
         await person.press("b")
         await person.at("Budget")
         (folder / "budget.svg").write_text(picture(person))
+        await person.press("n")
+        await person.at("rehearsal")
+        await person.press("enter")
+        await person.until(lambda: "well" in person.title, "the verdict")
+        (folder / "rehearsal.svg").write_text(picture(person))
 
 
 def main() -> None:

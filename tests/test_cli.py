@@ -16,15 +16,17 @@ from typing import Any
 
 import pytest
 
-from nutwizard import cli, commands
+from nutwizard import as_json, cli, commands
 from nutwizard.core.errors import Exit
 from nutwizard.core.facts import Role
 from nutwizard.core.fields import FieldKind, fields_of
 from nutwizard.core.fsd.report import make_report
 from nutwizard.core.fsd.value import report_value
 from nutwizard.core.links import State
+from nutwizard.core.rehearsal.scenario import Scenario
 from nutwizard.engine import machine, registry
 from nutwizard.engine.answers_file import read_answers
+from nutwizard.engine.lastplay import LastPlay
 from nutwizard.engine.machine import OfflineHost
 from nutwizard.engine.store import Store
 from tests.core import test_fsd_report
@@ -531,7 +533,11 @@ def test_json_has_the_keys_of_readme(tmp_path: Path, run: Run) -> None:
     link = section("JSON").replace("\n", " ").partition(" A link has ")[2].partition("Passwords")[0]
     assert check["findings"] == []
     same_keys(check, {**documented["check"], "links": ticked(link), "findings": []})
-    same_keys(json.loads(run("status", "--json")[1]), documented["status"])
+    same_keys(json.loads(run("status", "--json")[1]), {**documented["status"], "rehearsed": [], "forced": []})
+    play = LastPlay(1.0, Scenario.CUT, True, ("web", "pve"), 0, "x")
+    told = json.loads(as_json.status(None, "", practice=False, last=play, files="y"))
+    same_keys(told, {**documented["status"], "forced": []})
+    assert (told["rehearsed"]["scenario"], told["rehearsed"]["stands"]) == ("cut", False)
     budget = json.loads(run("budget", "--role", "host", "--json")[1])
     same_keys(budget, {**documented["budget"], "advice": []})  # no server is asked below another root
     assert (budget["verdict"], budget["has"]) == ("not known", None)

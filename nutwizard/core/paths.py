@@ -44,6 +44,8 @@ PROOF = f"{STATE}/proof.json"
 FSD = f"{STATE}/fsd"
 #: How long the parts of a shutdown took when they were measured.
 MEASURED = f"{STATE}/measured.json"
+#: What the last rehearsals showed.
+REHEARSED = f"{STATE}/rehearsed.json"
 
 #: The two names under which the guide's reader keeps the state before a change, in the order of our choice.
 COPIES = (".orig", ".bkp")

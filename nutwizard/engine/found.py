@@ -47,6 +47,20 @@ def tested_here(host: Host) -> list[Row]:
     return [] if result is None else [("FSD test", f"{_moment(result.at)}: {result.outcome.value}", "")]
 
 
+def rehearsed_here(host: Host, facts: Facts) -> list[Row]:
+    """What the last rehearsal with the files as they are showed."""
+    from nutwizard.engine.lastplay import last_plays, played_files, that_counts
+
+    try:
+        files = played_files(facts)
+        last = that_counts(last_plays(host), files)
+    except PermissionError:
+        return []
+    if last is None:
+        return [("rehearsed", "never", "")]
+    return [("rehearsed", last.told(stands=last.files == files), last.scenario.value)]
+
+
 def _node_rows(facts: Facts) -> Iterator[Row]:
     """What is known of a Proxmox VE node beside NUT."""
     guests = [guest.name or str(guest.id) for guest in facts.guests()]

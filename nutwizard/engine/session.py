@@ -25,6 +25,7 @@ from nutwizard.engine.detect import Sources
 from nutwizard.engine.host import Host
 from nutwizard.engine.planner import Planner, Walk
 from nutwizard.engine.proofs import Proofs
+from nutwizard.engine.rehearsals import Rehearsals
 from nutwizard.engine.saved import draw, put_answers, read_saved, secrets_of
 from nutwizard.engine.switching import Switches
 from nutwizard.engine.telling import Telling
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from nutwizard.engine.resume import Resume
 
 
-class Session(Answered, Proofs, Switches, Telling, Budgets):
+class Session(Answered, Proofs, Rehearsals, Switches, Telling, Budgets):
     """One guided run, one step or one replay.
 
     `named`: answers of a file on the command line; `saved`: those of an earlier run; with `save` the answers
@@ -125,9 +126,10 @@ class Session(Answered, Proofs, Switches, Telling, Budgets):
 
     def found(self) -> list[tuple[str, str, str]]:
         """(what, value, how it is known) for the overview, safe to show."""
-        from nutwizard.engine.found import found_here, tested_here
+        from nutwizard.engine.found import found_here, rehearsed_here, tested_here
 
-        rows = (*found_here(self.facts, self.role), *tested_here(self.host))
+        rows = [*found_here(self.facts, self.role), *rehearsed_here(self.host, self.facts)]
+        rows += tested_here(self.host)
         return [(what, safe_text(value), safe_text(known)) for what, value, known in rows]
 
     def state(self, step: str) -> str:

@@ -1,4 +1,4 @@
-"""What a person can look at beside the questions: the pages, and the chain of protection."""
+"""What a person can look at beside the questions: the pages, the chain of protection, a rehearsal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from nutwizard.core.facts import Role
 from nutwizard.core.fields import Choice
 from nutwizard.engine import registry
 from nutwizard.prompts.asker import Asker
+from nutwizard.prompts.rehearsing import rehearse
 from nutwizard.wording.contract import GuidedSession
 from nutwizard.wording.layout import Line
 from nutwizard.wording.reading import topic_lines
@@ -17,6 +18,7 @@ LOOKS = {
         Choice("read", "pages to read: users, firewall, the test, what each step teaches"),
         Choice("prove", "check the chain of protection, link by link; nothing is changed"),
         Choice("budget", "the time that a shutdown needs against the battery's, and what to change"),
+        Choice("try", "rehearse a power cut with the files as they are; nobody goes down"),
     )
 }
 _BACK = Choice("back", "to the question before")
@@ -28,6 +30,8 @@ def look(what: str, session: GuidedSession, asker: Asker) -> None:
         read(session.role, asker)
     elif what == "budget":
         budget(session, asker)
+    elif what == "try":
+        rehearse(session, asker)
     else:
         prove(session, asker)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nutwizard.core.errors import Exit
 from nutwizard.core.plan import Plan
 from nutwizard.prompts.asker import Asker
+from nutwizard.prompts.rehearsing import offer
 from nutwizard.wording.contract import GuidedSession
 from nutwizard.wording.screens import head, result_lines
 
@@ -16,6 +17,7 @@ def write(session: GuidedSession, asker: Asker, plan: Plan) -> Exit:
     tell = asker.say if outcome.signals else asker.page  # who was asked to end does not wait for Enter
     try:
         tell(result_lines(session, outcome, plan))
+        offer(session, asker, outcome)
     except KeyboardInterrupt:
         asker.say(f"\n{outcome.text}")
     return outcome.code

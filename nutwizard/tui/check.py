@@ -22,6 +22,7 @@ from nutwizard.wording.chain import chain_strip
 from nutwizard.wording.checked import told_apart
 from nutwizard.wording.contract import WizardSession
 from nutwizard.wording.layout import Line, Tone
+from nutwizard.wording.rehearsing import OFFER
 
 if TYPE_CHECKING:
     from nutwizard.core.rules.rule import Trouble
@@ -58,6 +59,7 @@ class Check(Frame):
         Binding("a", "again", "again"),
         Binding("d", "forced", "FSD test"),
         Binding("f", "finish", "finish"),
+        Binding("n", "rehearse", "rehearsal"),
     ]
 
     def __init__(self, links: tuple[Link, ...], *, practice: bool, notice: str, role: Role) -> None:
@@ -113,7 +115,7 @@ class Check(Frame):
             return "The firewall's rule is off: s switches it on. A client's check says timed out until then."
         if self._rows.broken:
             return "Something is broken: Enter or e on it opens the step that mends it."
-        return ""
+        return OFFER if self._role is Role.HOST else ""
 
     def _prove(self, session: WizardSession) -> Examination:
         """At the desk: every finding as it comes."""
@@ -213,6 +215,11 @@ class Check(Frame):
         """To the test of a forced shutdown; nothing is fired by going there."""
         self._gone = True
         self.wizard.travel("forced")
+
+    def action_rehearse(self) -> None:
+        """A power cut with these files, on copies."""
+        self._gone = True
+        self.wizard.travel("rehearsal")
 
     def action_finish(self) -> None:
         """What is protected now, and what comes next."""

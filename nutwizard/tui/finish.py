@@ -61,6 +61,7 @@ class Finish(Frame):
     place = "finish"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,q", "app.leave", "leave", key_display="Enter"),
+        Binding("n", "rehearse", "rehearsal"),
         Binding("v", "view", "full width"),
         Binding("s", "switch", "firewall"),
         Binding("y", "copy", "copy"),
@@ -77,6 +78,10 @@ class Finish(Frame):
         rule = Rule(f"The same in {self._seen.file}" if self._seen.file else "")
         yield Pane(self._seen.lines, rule=rule, id="text")
         yield rule
+
+    def action_rehearse(self) -> None:
+        """What the guide's last page is for, with nobody going down."""
+        self.wizard.travel("rehearsal")
 
     def action_line(self, way: int) -> None:
         self.query_one(Pane).scroll_relative(y=way, animate=False)

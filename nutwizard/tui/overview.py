@@ -49,6 +49,14 @@ class Seen:
         states = {s.state for s in self.standings.values()}
         return states <= {StepState.IN_PLACE, StepState.OTHER_ROLE}
 
+    @property
+    def intro(self) -> str:
+        """What will happen; where nothing is left to do what shows that it works."""
+        if not self.settled:
+            return PROMISE
+        told = next((value for what, value, _ in self.found if what == "rehearsed"), "")
+        return f"{_TEXT} n rehearses a power cut ({told})." if told else _TEXT
+
 
 def look(session: WizardSession) -> Seen:
     """Read it all, at the desk."""
@@ -82,6 +90,7 @@ class Overview(Frame):
         Binding("c", "check", "check"),
         Binding("b", "budget", "budget"),
         Binding("d", "forced", "FSD test"),
+        Binding("n", "rehearse", "rehearsal"),
         Binding("r", "role", "role"),
         Binding("p", "app.topics", "pages"),
         Binding("x", "start_over", "start over"),
@@ -96,7 +105,7 @@ class Overview(Frame):
         self._names = [name for name, _ in seen.guide]
 
     def body(self) -> ComposeResult:
-        text = [Line(_TEXT if self._seen.settled else PROMISE)]
+        text = [Line(self._seen.intro)]
         yield Pane(text, id="intro", most=4)
         found = Rule("Found here")
         with Container(id="columns"):
@@ -165,6 +174,10 @@ class Overview(Frame):
     def action_budget(self) -> None:
         """The time that a shutdown needs, and the battery's."""
         self.wizard.travel("budget")
+
+    def action_rehearse(self) -> None:
+        """A power cut with the files as they are, on copies."""
+        self.wizard.travel("rehearsal")
 
     @work
     async def action_role(self) -> None:

@@ -38,6 +38,10 @@ async def screen_for(app: WizardApp, place: str, notice: str) -> Frame:
         from nutwizard.tui import forced
 
         return await forced.make(app, notice)
+    if place == "rehearsal":
+        from nutwizard.tui import rehearsal
+
+        return await rehearsal.make(app, notice)
     from nutwizard.tui import step
 
     return await step.make(app, place, notice)

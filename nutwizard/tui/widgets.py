@@ -145,6 +145,23 @@ class Menu(OptionList):
         super().__init__(*options, compact=True, markup=False, **names)
         self.enter_word = enter_word
 
+    def action_page_down(self) -> None:
+        """A page of the screen's text, where it has one: its rule says so. Else a page of the list."""
+        if not self._page(1):
+            super().action_page_down()  # type: ignore[no-untyped-call]
+
+    def action_page_up(self) -> None:
+        """As `action_page_down`."""
+        if not self._page(-1):
+            super().action_page_up()  # type: ignore[no-untyped-call]
+
+    def _page(self, way: int) -> bool:
+        page = getattr(self.screen, "action_page", None)
+        if page is None or not self.screen.query(Pane):
+            return False
+        page(way)
+        return True
+
     def get_visual_style(self, *component_classes: str, partial: bool = False) -> VisualStyle:
         """As the style sheet says; Textual leaves out `reverse`, which alone shows without colours."""
         style = super().get_visual_style(*component_classes, partial=partial)
@@ -172,6 +189,8 @@ class Pane(ScrollView, can_focus=False):
         self._rows: list[Line] = []
         self._starts: list[int] = []
         self._rule, self._more, self._most = rule, more, most
+        #: Whether its end is to be seen; None where it does not grow.
+        self._follows: bool | None = None
 
     def show(self, text: Text, at: int = 0) -> None:
         """Other lines, scrolled to line `at` of them."""
@@ -182,10 +201,12 @@ class Pane(ScrollView, can_focus=False):
         self.go_to(at)
 
     def add(self, text: Text) -> None:
-        """More lines at the end, which comes into view."""
+        """More lines at the end, which comes into view unless the person has scrolled away from it."""
+        if self._follows is None:
+            self._follows = True
         self._lines += lines_of(text)
         self._again()
-        self.scroll_end(animate=False, immediate=True)
+        self._follow()
 
     def go_to(self, line: int) -> None:
         """Scroll so that this line (of those given, not of those wrapped) is the first one seen."""
@@ -205,6 +226,8 @@ class Pane(ScrollView, can_focus=False):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
+        if self._follows is not None:
+            self._follows = round(new_value) >= self.max_scroll_y
         self._tell()
 
     def render_line(self, y: int) -> Strip:
@@ -225,6 +248,14 @@ class Pane(ScrollView, can_focus=False):
         changed = super()._size_updated(size, virtual_size, container_size, layout)
         self._tell()
         return changed
+
+    def on_resize(self) -> None:
+        """What grows at its end, and was seen there, is seen there again."""
+        self._follow()
+
+    def _follow(self) -> None:
+        if self._follows:
+            self.scroll_end(animate=False, immediate=True)
 
     @property
     def _gap(self) -> int:

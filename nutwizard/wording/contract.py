@@ -20,7 +20,11 @@ from nutwizard.engine.outcome import Outcome
 
 if TYPE_CHECKING:
     from nutwizard.core.budget.result import Advice, Budget
+    from nutwizard.core.rehearsal.moments import Moment
+    from nutwizard.core.rehearsal.scenario import Scenario
     from nutwizard.engine.doctor import Examination
+    from nutwizard.engine.rehearsal.ready import Prepared, Readiness
+    from nutwizard.engine.rehearsal.run import Rehearsed
 
 
 class OtherRole(Exception):
@@ -80,6 +84,15 @@ class GuidedSession(Protocol):
     def examine(self, told: Callable[[Finding], None] | None = None) -> Examination: ...
     def budget(self) -> Budget: ...
     def take(self, advice: Advice) -> tuple[Problem, ...]: ...
+    def readiness(self) -> Readiness: ...
+    def rehearse(
+        self,
+        scenario: Scenario,
+        *,
+        begins: Callable[[Prepared], None],
+        told: Callable[[Moment], None],
+        left: Callable[[], bool] = ...,
+    ) -> Rehearsed: ...
 
 
 class WizardSession(GuidedSession, Protocol):

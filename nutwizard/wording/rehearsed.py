@@ -80,15 +80,21 @@ def _at_most(limit: float) -> str:
 
 
 class Timeline:
-    """The moments as lines; `show` gets each as soon as it is whole. `form`: who plays."""
+    """The moments as lines of at most `columns`; `show` gets each when it is whole. `form`: who plays."""
 
-    def __init__(self, names: Sequence[str], show: Callable[[Line], None], form: Form = Form.COPIES) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        show: Callable[[Line], None],
+        form: Form = Form.COPIES,
+        columns: int = WIDEST,
+    ) -> None:
         self._form = form
         self._host, self._clients = names[0], frozenset(names[1:])
         self._many = len(self._clients) > FEW
         shown = (names[0], f"{len(names)} clients") if self._many else names
         self._width = min(_WIDEST_NAME, max(len(name) for name in (*shown, "UPS")))
-        self._show = show
+        self._show, self._columns = show, columns
         self._held: dict[str, list[Moment]] = {}
         self._begun = False
 
@@ -122,7 +128,7 @@ class Timeline:
         name = who if len(who) <= _WIDEST_NAME else f"{who[: _WIDEST_NAME - 1]}~"
         when = f"{at:7.1f}" if self._begun else " " * 7
         head = f"{when}  {name:<{self._width}}  {' ' * (len(text) - len(text.lstrip()))}"
-        parts = textwrap.wrap(text.strip(), max(20, WIDEST - len(head) - 1), break_on_hyphens=False)
+        parts = textwrap.wrap(text.strip(), max(20, self._columns - len(head) - 1), break_on_hyphens=False)
         for n, part in enumerate(parts):
             self._show(Line(f"{head if n == 0 else ' ' * (len(head) + 1)}{part}", Tone.PLAIN))
 
@@ -163,22 +169,25 @@ def _rank(word: str) -> int:
 
 def verdict_lines(done: Rehearsed) -> list[Line]:
     """What it showed, broken things first, each with what mends it."""
-    verdict = done.verdict
-    out = [Line(), Line(_headline(done), Tone.TITLE)]
+    found = [line for item in done.verdict.items for line in item_lines(item)]
+    return [Line(), Line(headline(done), Tone.TITLE), *length_lines(done), *found, *limit_lines(done)]
+
+
+def length_lines(done: Rehearsed) -> list[Line]:
+    """How long it took, and who says so."""
+    out = []
     if done.cut_off:
-        out.append(
-            Line(f"It was ended after {done.limit:.0f} s: something hung. What came until then is above.")
-        )
+        text = f"It was ended after {done.limit:.0f} s: something hung. What came until then is above."
+        out.append(Line(text))
     if done.form is Form.MODEL:
         out.append(Line("That is what a model of NUT 2.8.0 says, which runs no script."))
-    out += _grown(done)
-    for item in verdict.items:
-        out += item_lines(item)
-    if not done.pace.real:
-        out.append(
-            Line("Times are of the play, not of your machines: nutwizard rehearse --real-time, or budget.")
-        )
-    return [*out, Line(_LIMITS)]
+    return [*out, *_grown(done)]
+
+
+def limit_lines(done: Rehearsed) -> list[Line]:
+    """What it says nothing of."""
+    times = "Times are of the play, not of your machines: nutwizard rehearse --real-time, or budget."
+    return [*([] if done.pace.real else [Line(times)]), Line(_LIMITS)]
 
 
 def item_lines(item: Item) -> list[Line]:
@@ -188,7 +197,8 @@ def item_lines(item: Item) -> list[Line]:
     return [*out, Line(f"    mend: {item.mend}", Tone.PLAIN)] if item.mend else out
 
 
-def _headline(done: Rehearsed) -> str:
+def headline(done: Rehearsed) -> str:
+    """What came of it, in one line."""
     verdict, wanted = done.verdict, ends(done.cast.scenario)
     broken = sum(item.severity is Severity.BROKEN for item in verdict.items)
     if broken:

@@ -16,7 +16,7 @@ from nutwizard.core.secret import Secret
 from nutwizard.core.site import NUT_PORT
 from nutwizard.engine.listing.logs import log_commands
 from nutwizard.engine.outcome import Outcome
-from nutwizard.wording import show
+from nutwizard.wording import rehearsing, show
 from nutwizard.wording.client_end import client_lines
 from nutwizard.wording.contract import GuidedSession
 from nutwizard.wording.host_end import host_lines
@@ -223,6 +223,7 @@ def next_lines(session: GuidedSession, outcome: Outcome) -> list[Line]:
         Line(f"  UPS name  {_value(session, 'driver', 'ups') or ''}"),
         Line(f"  user      {_value(session, 'client_user', 'name') or ''}"),
         Line(f"  password  it is in {file} on this machine"),
+        *([] if outcome.code is Exit.BROKEN else rehearsing.next_lines(command(session, "rehearse"))),
         *check,
     ]
 

@@ -16,11 +16,15 @@ from nutwizard.core.fields import Choice, Field, FieldKind, Spec
 from nutwizard.core.links import Finding, Link, LinkId, Listens, Server, State
 from nutwizard.core.page import Page
 from nutwizard.core.plan import Act, ActKind, FileChange, Plan
+from nutwizard.core.rehearsal.moments import Moment
+from nutwizard.core.rehearsal.scenario import Scenario
 from nutwizard.core.secret import Secret
 from nutwizard.core.site import Client
 from nutwizard.core.text import FileText
 from nutwizard.engine.doctor import Examination
 from nutwizard.engine.outcome import Outcome
+from nutwizard.engine.rehearsal.ready import Prepared, Readiness
+from nutwizard.engine.rehearsal.run import Rehearsed
 from tests.support.budget_cases import machine
 
 ROOT = Owner("root", "root", 0o640)
@@ -117,6 +121,7 @@ class FakeSession:
     refusals: int = 0
     plan_error: Exception | None = None
     outages: list[str] = field(default_factory=list)
+    ready: Readiness = field(default_factory=lambda: Readiness("dummy-ups is missing"))
     outcome: FakeOutcome = field(
         default_factory=lambda: FakeOutcome(
             Exit.DONE,
@@ -253,6 +258,19 @@ class FakeSession:
         self.applied += 1
         report("restart nut-server")
         return self.outcome
+
+    def readiness(self) -> Readiness:
+        return self.ready
+
+    def rehearse(
+        self,
+        scenario: Scenario,
+        *,
+        begins: Callable[[Prepared], None],
+        told: Callable[[Moment], None],
+        left: Callable[[], bool] = lambda: False,
+    ) -> Rehearsed:
+        raise NotImplementedError
 
     def examine(self, told: Callable[[Finding], None] | None = None) -> Examination:
         return Examination(self.outcome.findings, (), None, (), Facts(self.door, Kind.PLAIN))

@@ -17,10 +17,12 @@ from textual.pilot import Pilot
 
 from nutwizard import opening
 from nutwizard.core.facts import Role
+from nutwizard.engine import lastplay
 from nutwizard.engine.practice import PracticeHost
 from nutwizard.engine.practice.host import READY_PASSWORD
-from nutwizard.tui import writing
+from nutwizard.tui import playing, writing
 from nutwizard.tui.app import Ended, WizardApp
+from tests.support.recorded_plays import Replay, spoil
 from tests.tui.screens import CLEAR, END, LARGE, SMALL, Person, open_session
 
 Keys = tuple[str, ...]
@@ -29,11 +31,16 @@ _FREE = (40 << 30, 1 << 20)
 
 @dataclass(frozen=True)
 class Case:
-    """A machine, the keys that lead to the screen ("@place" waits, "=text" types), and its name."""
+    """A machine, the keys that lead to the screen ("@place" waits, "=text" types), and its name.
+
+    `play`: the recorded rehearsal that is played there; `stops`: so many of its events come.
+    """
 
     name: str
     machine: str
     keys: Keys
+    play: str = ""
+    stops: int | None = None
 
 
 def _steps(machine: str, count: int) -> list[Case]:
@@ -44,6 +51,7 @@ def _steps(machine: str, count: int) -> list[Case]:
 DELAYS = ("escape", "2", "tab", "tab", "tab", "tab", "tab")
 CHECK = ("c", "@check", "@proven")
 FORCED = ("d", "@The real test")
+PLAYED = ("enter", "@playing", "@judged")
 CASES = [
     Case("host-opening", "host", ()),
     Case("host-overview", "host", ("escape",)),
@@ -96,6 +104,14 @@ CASES = [
     Case("budget-by-hand", "done_host", ("b", "@Budget", "down", "down", "enter")),
     Case("budget-unknown", "host", ("escape", "b", "@Budget")),
     Case("budget-fits", "done_vm", ("b", "@Budget")),
+    Case("rehearsal-choose", "done_host", ("n", "@rehearsal"), "cut"),
+    Case("rehearsal-again", "done_host", ("n", "@rehearsal", *PLAYED, "escape", "@rehearsal"), "cut"),
+    Case("rehearsal-playing", "done_host", ("n", "@rehearsal", "play", "@FSD"), "cut", 66),
+    Case("rehearsal-well", "done_host", ("n", "@rehearsal", *PLAYED), "cut"),
+    Case("rehearsal-blip", "done_host", ("n", "@rehearsal", "down", *PLAYED), "blip"),
+    Case("rehearsal-not-well", "spoiled_host", ("n", "@rehearsal", *PLAYED), "spoiled"),
+    Case("rehearsal-not-set-up", "host", ("escape", "n", "@rehearsal"), "cut"),
+    Case("rehearsal-client", "done_vm", ("n", "@rehearsal")),
     Case("pages", "host", ("escape", "p")),
     Case("leave", "host", ("escape", "ctrl+q")),
     Case("role", "host", ("escape", "r")),
@@ -111,7 +127,9 @@ def pinned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PracticeHost, "free", lambda self, path: _FREE)
     monkeypatch.setattr("nutwizard.wording.host_end.few", lambda names, *_: "/FOLDER")
     monkeypatch.setattr("nutwizard.engine.carry.leave_next", lambda host, text: "")
-    monkeypatch.setattr(writing, "time", SimpleNamespace(monotonic=lambda: 0.0))
+    for module in (writing, playing):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: 0.0))
+    monkeypatch.setattr(lastplay, "day", lambda seconds: "2026-03-01")
 
 
 @pytest.fixture
@@ -124,9 +142,11 @@ def machines(
     def machine(name: str) -> PracticeHost:
         role = Role.CLIENT if name.endswith("vm") else Role.HOST
         folder = tmp_path / "practice"
-        if name == "alone_host" or name.startswith("done"):
+        if name.partition("_")[0] in ("alone", "done", "spoiled"):
             shutil.copytree(made_alone if name == "alone_host" else made[role], folder, symlinks=True)
         opened.append(PracticeHost.open(str(folder), role))
+        if name == "spoiled_host":
+            spoil(opened[-1])
         return opened[-1]
 
     yield machine
@@ -142,6 +162,14 @@ async def walk(person: Person, keys: Keys) -> None:
             await person.until(lambda: "proven" in person.title and "ups.status" in person.text, key)
         elif key == "@done":
             await person.until(lambda: "Enter goes on" in person.text, key)
+        elif key == "@judged":
+            await person.until(lambda: "well" in person.title, key)
+        elif key == "play":  # the desk plays on: nothing settles before its end
+            person.app.post_message(person.key("enter"))
+        elif key == "@FSD":
+            await person.until(lambda: "sets FSD" in person.text, key)
+            await person.heard()
+            return
         elif key.startswith("@"):
             await person.at(key[1:])
         elif key.startswith("="):
@@ -153,7 +181,15 @@ async def walk(person: Person, keys: Keys) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_picture(case: Case, size: str, machines: Callable[[str], PracticeHost], snap_compare: Any) -> None:
+def test_picture(
+    case: Case,
+    size: str,
+    machines: Callable[[str], PracticeHost],
+    monkeypatch: pytest.MonkeyPatch,
+    snap_compare: Any,
+) -> None:
+    if case.play:
+        Replay(case.play, case.stops).take_over(monkeypatch)
     machine = machines(case.machine)
     app = WizardApp(open_session(machine), hint=opening.hint(machine))
 

@@ -29,7 +29,7 @@ _WORDS = {
     Scenario.CUT: "the mains fail, and the battery runs low",
     Scenario.BLIP: "the mains fail for two seconds",
     Scenario.FSD: "a forced shutdown, as in the test of the guide",
-    Scenario.TIMER: "the mains fail, and the battery lasts longer than every timer",
+    Scenario.TIMER: "the mains fail, and the battery outlasts every timer",
     Scenario.RETURN: "the mains come back when everybody is on the way down",
 }
 #: Seconds before the first turn, and of a blip.

@@ -39,16 +39,23 @@ def own_rows(look: Look, remarks: list[str]) -> tuple[int, int] | None:
         group, PathKind.FILE, paths.NEXT, "what comes next, as the last run said", Need.PRIVATE,
         absent="only once a run has written it down",
     )  # fmt: skip
-    if look.exists(paths.FSD):
-        look.add(group, PathKind.FOLDER, paths.FSD, "tests of a forced shutdown", Need.PRIVATE)
-    look.add(
-        group, PathKind.FILE, paths.MEASURED, "how long shutdowns took, for nutwizard budget", Need.PRIVATE,
-        absent="only once something was measured",
-    )  # fmt: skip
+    _seen(look)
     look.add(
         group, PathKind.UNIT, RECOVER_UNIT, "puts files back after a power cut", absent="only during a change"
     )
     return kept
+
+
+def _seen(look: Look) -> None:
+    """What plays, tests and real shutdowns have shown."""
+    if look.exists(paths.REHEARSED):
+        look.add(Group.OWN, PathKind.FILE, paths.REHEARSED, "what the last rehearsals showed", Need.PRIVATE)
+    if look.exists(paths.FSD):
+        look.add(Group.OWN, PathKind.FOLDER, paths.FSD, "tests of a forced shutdown", Need.PRIVATE)
+    look.add(
+        Group.OWN, PathKind.FILE, paths.MEASURED, "how long shutdowns took, for nutwizard budget",
+        Need.PRIVATE, absent="only once something was measured",
+    )  # fmt: skip
 
 
 def _not_written(look: Look) -> None:

@@ -54,7 +54,9 @@ def company_of(host: Host, facts: Facts, role: Role, clients: Sequence[str]) -> 
     else:
         others, why = implied_clients(facts)
         remarks.append(
-            why or "The clients are set up as nutwizard would do it. With their own files: --client FOLDER"
+            why
+            or "The clients are set up as nutwizard would do it. With their own files:"
+            " nutwizard rehearse --client FOLDER"
         )
     return Company((own, *named_apart(others, own.name)), _values(facts), tuple(filter(None, remarks)))
 

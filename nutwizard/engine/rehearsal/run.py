@@ -31,6 +31,13 @@ from nutwizard.engine.rehearsal.sets import FileSet
 from nutwizard.formats.nutfile import NutFile
 from nutwizard.formats.redact import secrets_of
 
+#: Seconds between two looks whether the person has left.
+_LOOK = 0.1
+
+
+class Left(Exception):
+    """The person has left: the rehearsal was ended before it was over."""
+
 
 @dataclass(frozen=True)
 class Rehearsed:
@@ -49,10 +56,14 @@ class Rehearsed:
 
 
 def rehearse(
-    caster: Caster, told: Callable[[Moment], None] = lambda moment: None, form: Form = Form.COPIES
+    caster: Caster,
+    told: Callable[[Moment], None] = lambda moment: None,
+    form: Form = Form.COPIES,
+    left: Callable[[], bool] = lambda: False,
 ) -> Rehearsed:
-    """Play it in this form. `told` gets each moment as it happens. Raises Failed when the stage cannot be set
-    up.
+    """Play it in this form. `told` gets each moment as it happens; `left`: whether the person has left.
+
+    Raises Failed when the stage cannot be set up, Left when it was left.
     """
     if form is Form.MODEL:
         return _modelled(caster, told)
@@ -69,7 +80,7 @@ def rehearse(
     moments: list[Moment] = []
     begun = time.monotonic()
     with _Running(replace(caster.play, sockets=sockets_here() if form is Form.BORROWED else None)) as running:
-        for event in running.events(caster.limit):
+        for event in running.events(caster.limit, left):
             if event["kind"] == "stage" and event["what"] == "failed":
                 raise Failed(
                     f"the rehearsal could not be set up: {_masked(event['text'], masks)}",
@@ -123,16 +134,20 @@ class _Running:
             pass  # it has died at once: the lack of an end tells
         return self
 
-    def events(self, limit: float) -> Iterator[Mapping[str, Any]]:
-        """What it tells, until it has ended or `limit` seconds are over."""
+    def events(self, limit: float, leaves: Callable[[], bool]) -> Iterator[Mapping[str, Any]]:
+        """What it tells, until it has ended or `limit` seconds are over. Raises Left."""
         assert self._process.stdout is not None
         descriptor = self._process.stdout.fileno()
         end, rest = time.monotonic() + limit, b""
         while True:
+            if leaves():
+                raise Left
             left = end - time.monotonic()
-            if left <= 0 or not select.select([descriptor], [], [], left)[0]:
+            if left <= 0:
                 self.cut_off = True
                 return
+            if not select.select([descriptor], [], [], min(left, _LOOK))[0]:
+                continue
             data = os.read(descriptor, 1 << 16)
             if not data:
                 return
