@@ -26,7 +26,7 @@ def limits(staging: Staging) -> str:
     why = f"{staging.why[:1].upper()}{staging.why[1:]}"
     if staging.form is Form.BORROWED:
         return (
-            f"{why}: NUT's real daemons play as one user, on this machine's own files, which they can only"
+            f"{why}: NUT's real daemons play as one user, on this computer's own files, which they can only"
             " read. Wrong owners and modes of files do not show."
         )
     return (

@@ -41,7 +41,8 @@ class Told:
 class Modelled:
     """A whole rehearsal as the model plays it. `watchers`: every machine that runs upsmon.
 
-    `fault`: why upsd tells nothing, "" when it serves. `statuses`: what it tells at first, by UPS.
+    `fault`: why upsd tells nothing, "" when it serves; `complaint`: what it says and serves all the same.
+    `statuses`: what it tells at first, by UPS.
     `simulated`: the host is made up. `fsd`, `hook`, `flag`, `patience`, `rest`: as of a Play. `missed`: how
     long a client may still go down when the host has.
     """
@@ -51,6 +52,7 @@ class Modelled:
     statuses: Mapping[str, str]
     turns: tuple[Told, ...]
     fault: str = ""
+    complaint: str = ""
     simulated: bool = False
     fsd: bool = False
     hook: str = ""
@@ -134,8 +136,11 @@ class _Stage:
         """The play, in the order of `engine.rehearsal.conduct`."""
         modelled = self._modelled
         if modelled.fault:
-            self.tell(modelled.host, What.DAEMON, modelled.fault)
+            what = What.COMPLAINT if modelled.fault.startswith("Can't open") else What.DAEMON
+            self.tell(modelled.host, what, modelled.fault)
             return
+        if modelled.complaint:
+            self.tell(modelled.host, What.COMPLAINT, modelled.complaint)
         self.tell("", What.STAGE, "served")
         self._start()
         self._until(_BEGIN)

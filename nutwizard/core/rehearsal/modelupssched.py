@@ -54,7 +54,7 @@ class Upssched:
             if running is not None:
                 self._timers.remove(running)
             elif len(rest) >= _PARTS:
-                self._run(event, rest[1])
+                self._run(self._holder if self._timers else event, rest[1])
 
     def _over(self, timer: tuple[str, int]) -> None:
         if timer in self._timers:

@@ -191,6 +191,8 @@ def report(path: str) -> None:
     """Put in a program's place one that tells when it is called and how it ends; it lies beside it then."""
     folder, name = os.path.split(os.path.realpath(path))
     own, safe = f".{name}.rehearsed", "".join(c for c in name if c.isalnum() or c in "._-")
+    if os.path.exists(f"{folder}/{own}"):
+        return  # NOTIFYCMD and CMDSCRIPT are one program
     if not os.path.isfile(f"{folder}/{name}") or safe != name or not _plain(folder):
         return
     found = os.stat(f"{folder}/{name}")

@@ -41,9 +41,9 @@ def lacking(role: Role = Role.HOST) -> str:
     if why := _nothing_to_run(role):
         return why
     if os.geteuid() != 0:
-        return "only root may copy this machine with all its owners"
+        return "only root may copy this computer with all its owners"
     refused = _tried([*apart(Form.COPIES), *python("copy")])
-    return f"the kernel allows no copies of this machine here: {refused}" if refused else ""
+    return f"the kernel allows no copies of this computer: {refused}" if refused else ""
 
 
 def driver() -> str:

@@ -74,9 +74,11 @@ def modelled(caster: Caster) -> Modelled:
         for turn in play.turns
     )
     watchers = tuple(_watcher(part, host, server) for part in play.parts if "upsmon" in part.daemons)
+    unknown = host.served is None and not _may(host, paths.UPSD_USERS)
+    complaint = f"{_cannot(paths.UPSD_USERS)}Permission denied" if unknown else ""
     return Modelled(
-        host.name, watchers, first, turns, fault, host.served is not None, play.fsd, play.hook, play.flag,
-        play.patience, play.rest, MISSED,
+        host.name, watchers, first, turns, fault, complaint, host.served is not None, play.fsd, play.hook,
+        play.flag, play.patience, play.rest, MISSED,
     )  # fmt: skip
 
 
@@ -106,11 +108,14 @@ def _server(host: Part) -> tuple[_Server, str]:
     known = _Server(found, {}, {}, own)
     try:
         check_mode(_data(host, paths.NUT_CONF), "upsd")
-        for path in (paths.UPS_CONF, paths.UPSD_CONF):
-            _readable(host, path)
+        if not _may(host, paths.UPS_CONF):
+            # upsd says so twice in one line.
+            return known, f"{_cannot(paths.UPS_CONF)}{_cannot(paths.UPS_CONF)}Permission denied"
         if not found:
             raise Fatal("ups.conf names no UPS")
-        listening = bound(_data(host, paths.UPSD_CONF), frozenset((*own, *_LOOPBACK)), _NAMES)
+        # A upsd.conf that it may not read is none for upsd: it listens on loopback.
+        text = _data(host, paths.UPSD_CONF) if _may(host, paths.UPSD_CONF) else b""
+        listening = bound(text, frozenset((*own, *_LOOPBACK)), _NAMES)
     except Fatal as fatal:
         return known, f"upsd: {fatal}"
     users = read_users(_data(host, paths.UPSD_USERS)) if _may(host, paths.UPSD_USERS) else {}
@@ -253,9 +258,8 @@ def _may(part: Part, path: str) -> bool:
     return file is not None and _open_to_nut(file, 4)
 
 
-def _readable(part: Part, path: str) -> None:
-    if not _may(part, path):
-        raise Fatal(f"Can't open {path}")
+def _cannot(path: str) -> str:
+    return f"Can't open {path}: "
 
 
 def _open_to_nut(file: Placed, bit: int) -> bool:
