@@ -36,7 +36,7 @@ WHY = "NUT is not installed here"
 )
 def test_the_head_says_who_plays(staging: Staging, words: tuple[str, ...]) -> None:
     caster = next(case for case in cases() if case.name == "cut").caster()
-    text = " ".join(line.text for line in head_lines(caster.wanted, Company(caster.sets, {}), staging))
+    text = " ".join(line.text for line in head_lines(caster.wanted, Company(tuple(caster.sets), {}), staging))
     assert all(part in text for part in words), text
     assert "nothing here is shut down, written or signalled" in text
 

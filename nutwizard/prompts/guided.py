@@ -66,7 +66,7 @@ def run(session: GuidedSession, asker: Asker, *, only: tuple[str, ...] = ()) -> 
     except _Quit as left:
         asker.say(NOTHING if left.code is Exit.DONE else "Nothing was written.")
         return left.code
-    return writing.write(session, asker, plan)
+    return writing.write(session, asker, plan, offers=not only)
 
 
 def _decide(session: GuidedSession, asker: Asker, only: tuple[str, ...]) -> Plan:

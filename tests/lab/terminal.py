@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from nutwizard.wording.rehearsing import QUESTION
 from tests.support.tmux import COLUMNS, KEY_LIMIT, Tmux
 
 from .dress import CHECKOUT
@@ -13,6 +14,7 @@ from .wizard import COMMAND
 
 #: Seconds until a change is written and proven.
 WRITE_LIMIT = 60.0
+OFFER = QUESTION
 MORE = "-- Enter for more, s to skip"
 #: More questions, or full screens, than any run has.
 MOST = 80
@@ -71,7 +73,11 @@ class Terminal(Tmux):
 
     def end(self, limit: float = WRITE_LIMIT) -> int:
         """The exit code, once the command has ended; full screens are read on. Raises TimeoutError."""
-        assert self.question(limit) == "", self.screen()
+        question = self.question(limit)
+        if question.startswith(OFFER):  # of a rehearsal; Enter means no
+            self.press("Enter")
+            question = self.question(limit)
+        assert question == "", self.screen()
         code = self.ended()
         assert code is not None
         return code

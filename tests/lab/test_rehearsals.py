@@ -10,9 +10,9 @@ import pytest
 
 from nutwizard.engine.rehearsal import forms, run
 from nutwizard.engine.rehearsal.run import Rehearsed
-from tests.support.rehearsal_cases import Case, cases, findings, missing, told
+from tests.support.rehearsal_cases import FOLDER, Case, cases, findings, missing, told
 
-CASES = cases()
+CASES = [*cases(), *cases(FOLDER / "real")]
 AT_ONCE = 4
 #: Seconds for one; its own limit ends it sooner.
 LONGEST = 150.0

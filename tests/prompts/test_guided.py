@@ -13,10 +13,12 @@ from nutwizard.core.facts import PRACTICE, Door, Role
 from nutwizard.core.plan import NOTHING, FileChange
 from nutwizard.core.secret import Secret
 from nutwizard.core.text import FileText
+from nutwizard.engine.rehearsal.ready import Readiness
 from nutwizard.prompts.guided import TRIES, run
 from nutwizard.prompts.plain import PlainAsker
 from nutwizard.prompts.writing import write
 from nutwizard.wording.layout import Text
+from nutwizard.wording.rehearsing import QUESTION
 from tests.prompts.fake import CANARY, FakeOutcome, FakeSession
 
 #: Enter for every field and menu of the three steps.
@@ -235,6 +237,17 @@ def test_text_from_outside_cannot_act() -> None:
     _, text = play(session, "one", "listen", "", "write", "yes")
     assert r"\x1b[2Jgone\u202e" in text
     assert r"[red]x[/red] \x07" in text
+
+
+@pytest.mark.parametrize(
+    ("only", "offered"), [((), True), (("listen",), False)], ids=["whole run", "one step"]
+)
+def test_a_rehearsal_is_offered_at_the_end_of_a_whole_run(only: tuple[str, ...], offered: bool) -> None:
+    session = FakeSession(ready=Readiness())
+    lines = ("", "write", "yes") if only else ("", *DRIVER, *LISTEN, *USER, "diff", "write", "yes")
+    code, text = play(session, *lines, "no", only=only)
+    assert (code, session.applied, QUESTION in text) == (Exit.DONE, 1, offered)
+    assert "nutwizard rehearse" in text
 
 
 def test_who_was_asked_to_end_does_not_wait_for_enter() -> None:

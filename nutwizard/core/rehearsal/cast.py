@@ -15,7 +15,8 @@ class Member:
 
     `runs`: by event whether upsmon hands it to upssched or another program (EXEC). `script`: the name of what
     is called then, "" where that cannot be reported. `times`: upsmon's, in the user's own seconds. `timers`:
-    seconds of the timers of its upssched. `role`: the option for a command there.
+    seconds of the timers of its upssched. `command`: what is wrong with its SHUTDOWNCMD, "" for nothing; it
+    is not run.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Member:
     script: str = ""
     times: Mapping[str, int] = field(default_factory=dict)
     timers: tuple[int, ...] = ()
+    command: str = ""
 
 
 @dataclass(frozen=True)

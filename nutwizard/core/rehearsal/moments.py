@@ -41,6 +41,20 @@ _LONGEST = 200
 _TWICE = 1.0
 
 
+def ends_machine(called: str) -> bool:
+    """Whether a call of one of the replaced programs would take the machine down now, made by root."""
+    name, *args = called.split(" ")
+    words = [arg for arg in args if not arg.startswith("-")]
+    if name == "shutdown":
+        later = bool(words) and words[0] not in ("now", "+0")
+        return "-c" not in args and not later
+    if name in ("init", "telinit"):
+        return words[:1] in (["0"], ["6"])
+    if name == "systemctl":
+        return words[:1] in (["poweroff"], ["halt"], ["reboot"]) or words == ["isolate", "poweroff.target"]
+    return name in ("SHUTDOWNCMD", "poweroff", "halt", "reboot")
+
+
 class What(StrEnum):
     """What a moment is."""
 
@@ -61,6 +75,7 @@ class What(StrEnum):
     CUT = "the UPS is told to cut its output"
     FLAG = "POWERDOWNFLAG"
     LEFT = "upsd says at the end"
+    BROKE = "broke off"
     STAGE = "stage"
 
 
@@ -130,6 +145,8 @@ class Reader:
             yield Moment(at, event["on"], What.FSD_ASKED, "", "root")
         elif what == "hook":
             yield Moment(at, event["on"], What.HOOK, "", "root")
+        elif what == "broke":
+            yield Moment(at, "", What.BROKE, _shown(event["text"]))
         elif what == "left":
             yield Moment(at, event["on"], What.LEFT, _shown(event["text"]))
             yield Moment(at, event["on"], What.FLAG, code=int(event["flag"]))
@@ -176,9 +193,7 @@ def _of_ours(at: float, machine: str, text: str, user: str) -> Iterator[Moment]:
         yield Moment(at, machine, What.WALL, _shown(text[5:].strip()), user)
     elif text.startswith("ran "):
         called = text[4:].strip()
-        if called.split(" ")[0] == "SHUTDOWNCMD":
-            yield Moment(at, machine, What.END, "SHUTDOWNCMD", user)
-        elif called.split(" ")[0] in ("shutdown", "poweroff", "halt"):
+        if called == "SHUTDOWNCMD" or (ends_machine(called) and user in ("", "root")):
             yield Moment(at, machine, What.END, _shown(called), user)
         elif called.startswith("upsdrvctl") and "shutdown" in called:
             yield Moment(at, machine, What.CUT, _shown(called), user)

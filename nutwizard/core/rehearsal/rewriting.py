@@ -14,6 +14,7 @@ _OWN = ("default.", "override.")
 #: NUT's values for battery.charge.low and battery.runtime.low are the UPS's; an override is below no charge.
 _LEVELS = ("battery.charge", "battery.runtime")
 DRIVER = "dummy-ups"
+_SHELLS = ("sh", "bash", "dash", "env", "python3", "perl")
 
 
 def ups_conf(data: bytes) -> bytes:
@@ -62,7 +63,7 @@ def upsmon_conf(data: bytes, pace: Pace, end: str) -> bytes:
         value = timing.seconds(document, name)
         value = timing.DEFAULTS[name] if value is None else value
         _put(document, name, str(pace.seconds(name, value)))
-    if end:
+    if end and document.get("SHUTDOWNCMD") is not None:  # without one nothing ends the machine
         _put(document, "SHUTDOWNCMD", end)
     return _ended(document.to_bytes())
 
@@ -92,8 +93,20 @@ def times_of(data: bytes) -> dict[str, int]:
 
 def word_of(data: bytes, name: str) -> str:
     """The first word of what stands behind a name, "" where there is no such line."""
+    return next(iter(command_of(data, name).split()), "")
+
+
+def program_of(data: bytes, name: str) -> str:
+    """The program of such a command; of `sh SCRIPT` the script."""
+    words = [word for word in command_of(data, name).split() if not word.startswith("-")]
+    shell = len(words) > 1 and words[0].rpartition("/")[2] in _SHELLS
+    return words[1 if shell else 0] if words else ""
+
+
+def command_of(data: bytes, name: str) -> str:
+    """What stands behind a name, as NUT takes it: one word; "" where there is no such line."""
     entry = NutFile.parse(data).get(name)
-    return next(iter(entry.args[0].split()), "") if entry is not None and entry.args else ""
+    return entry.args[0] if entry is not None and entry.args else ""
 
 
 def _put(document: NutFile, name: str, value: str) -> None:

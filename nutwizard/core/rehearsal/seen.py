@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from nutwizard.core.clients import few
 from nutwizard.core.logtexts import Kind
 from nutwizard.core.rehearsal.cast import Cast, Item, Member
-from nutwizard.core.rehearsal.moments import Moment, What
+from nutwizard.core.rehearsal.moments import Moment, What, ends_machine
 from nutwizard.core.rehearsal.scenario import ends
 from nutwizard.core.rules.rule import Severity
 
@@ -28,6 +28,13 @@ class Seen:
     def told(self, machine: str, *kinds: Kind) -> Moment | None:
         found = (m for m in self.moments if m.machine == machine and m.kind in kinds)
         return next(found, None)
+
+    def broken_off(self) -> Iterator[Item]:
+        """What ended the play before its end."""
+        for moment in self.moments:
+            if moment.what is What.BROKE:
+                text = f"the rehearsal broke off: {moment.text}. What came until then is judged"
+                yield Item(Severity.BROKEN, "", text)
 
     def daemons(self) -> Iterator[Item]:
         """Daemons that did not come up, or ended before they were to."""
@@ -99,6 +106,10 @@ class Seen:
             )
             return
         for member in self.cast.members:
+            if member.command:
+                yield Item(
+                    Severity.BROKEN, member.name, f"SHUTDOWNCMD: {member.command}", "nutwizard step timing"
+                )
             if member.name not in self.ended and not (member.host and self.cast.simulated):
                 text = "it had not run its SHUTDOWNCMD when the rehearsal was over"
                 yield Item(Severity.BROKEN, member.name, text, "nutwizard check")
@@ -171,7 +182,11 @@ class Seen:
         for member in self.cast.members:
             for moment in self.of(member.name, What.COMPLAINT):
                 severity = Severity.BROKEN if "Can't open" in moment.text else Severity.WARNING
-                yield Item(severity, member.name, moment.text, mend)
+                yield Item(severity, member.name, moment.text, _step_of(moment.text) or mend)
+            for moment in self.of(member.name, What.RAN):
+                if ends_machine(moment.text) and moment.user not in ("", "root"):
+                    text = f"{moment.text} is called as {moment.user}, who may not; upsmon -c fsd is what may"
+                    yield Item(Severity.BROKEN, member.name, text, mend)
             calls = {m.number: m for m in self.of(member.name, What.CALLED)}
             for back in self.of(member.name, What.RETURNED):
                 call = calls.pop(back.number, None)
@@ -205,6 +220,21 @@ class Seen:
             if silent:
                 text = f"{few(silent)}: upsmon calls upssched, and no AT line runs {member.script} for it"
                 yield Item(Severity.WARNING, member.name, text, "nutwizard step actions")
+
+
+#: The step that mends what a daemon says of a file.
+_STEPS = {
+    "upssched.conf": "actions",
+    "upsmon.conf": "monitor",
+    "upsd.users": "client_user",
+    "upsd.conf": "listen",
+    "ups.conf": "driver",
+    "nut.conf": "mode",
+}
+
+
+def _step_of(text: str) -> str:
+    return next((f"nutwizard step {step}" for file, step in _STEPS.items() if file in text), "")
 
 
 def _last(texts: Sequence[str]) -> str:

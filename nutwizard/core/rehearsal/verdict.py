@@ -34,7 +34,7 @@ def judge(cast: Cast, moments: Sequence[Moment]) -> Verdict:
         if moment.what is What.END:
             ended.setdefault(moment.machine, moment.at)
     seen = Seen(cast, moments, ended)
-    found = [*seen.daemons(), *seen.scripts()]
+    found = [*seen.broken_off(), *seen.daemons(), *seen.scripts()]
     if seen.served:  # else nothing else can have worked
         found += [*seen.logins(), *seen.losses(), *seen.endings(), *seen.power(), *seen.events()]
     rank = list(Severity)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from nutwizard.core.rehearsal.moments import TAG
 from nutwizard.engine.rehearsal import borrowed, copy, kernel
 from nutwizard.engine.rehearsal.madeup import MadeUp
 from nutwizard.engine.rehearsal.part import Part, Placed
@@ -28,6 +30,11 @@ _SYSLOG_HEAD = 40
 _ROOM = 1 << 16
 #: Lines of the scripts of a machine that are told.
 _MOST_SAID = 400
+#: Lines of its log, but for those of the copy's own programs.
+_MOST_LOGGED = 2000
+#: A core would be written, or piped to a program, outside: with a limit of one byte the kernel does neither
+#: (core(5)). So many processes of one user are enough for any script.
+_LIMITS = ((resource.RLIMIT_CORE, 1), (resource.RLIMIT_NPROC, 2048))
 
 
 def start(
@@ -86,7 +93,7 @@ class _Actor:
         self._selector = selectors.DefaultSelector()
         self._runs: dict[int, tuple[str, int]] = {}
         self._outputs: dict[int, int] = {}
-        self._said = 0
+        self._said = self._logged = 0
 
     def live(self) -> None:
         """Never returns."""
@@ -143,7 +150,10 @@ class _Actor:
         for _, kind, raw in ancillary:
             if kind == socket.SCM_CREDENTIALS:
                 pid, uid, _ = struct.unpack("3i", raw[:12])
-        self.tell("log", pid=pid, uid=uid, text=_text(data.rstrip(b"\n\0"), _LONGEST + _SYSLOG_HEAD))
+        text = _text(data.rstrip(b"\n\0"), _LONGEST + _SYSLOG_HEAD)
+        self._logged += 1
+        if self._logged <= _MOST_LOGGED or f"{TAG}: " in text:
+            self.tell("log", pid=pid, uid=uid, text=text)
 
     def _read_lines(self, descriptor: int, kind: str, name: str) -> None:
         """Tell every line that comes from a pipe. The end of one that is never ended is told as well."""
@@ -275,6 +285,8 @@ def _spawn(
         os.dup2(source, 0)
         os.dup2(out, 1)
         os.dup2(out, 2)
+        for kind, most in _LIMITS:
+            resource.setrlimit(kind, (most, most))
         if not trusted and user is not None:
             kernel.become(*user)
         elif not trusted:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from nutwizard.core import paths
 from nutwizard.core.checks import is_ip
 from nutwizard.core.events import DEFAULT_FLAGS, events_of
-from nutwizard.core.facts import Facts
+from nutwizard.core.facts import Door, Facts
 from nutwizard.core.rehearsal import rewriting
 from nutwizard.core.rehearsal.cast import Cast, Member
 from nutwizard.core.rehearsal.pace import Pace, compressed
 from nutwizard.core.rehearsal.scenario import BLIP, Scenario, cues, ends, told_off, values_at, watched_for
 from nutwizard.core.server import listen_lines, local_address
+from nutwizard.core.shutdown import Verdict, judge
 from nutwizard.core.site import system_word
 from nutwizard.core.upssched import EXECUTE, at_lines
 from nutwizard.engine.rehearsal.addressing import addresses_of, monitors_of, named_servers
@@ -67,9 +68,20 @@ class Caster:
     @cached_property
     def cast(self) -> Cast:
         """What the verdict has to know."""
-        members = tuple(_member(each, self.facts.nut.version) for each in self.sets)
+        members = [_member(each, self.facts.nut.version) for each in self.sets]
+        own = 1 if self.made_up else 0  # whose programs are this machine's
+        members[own : own + 1] = [replace(each, command=self._wrong(own)) for each in members[own : own + 1]]
         flag = rewriting.word_of(self.sets[0].data(paths.UPSMON_CONF), "POWERDOWNFLAG")
-        return Cast(self.wanted.scenario, members, flag, self.hook, self.made_up)
+        return Cast(self.wanted.scenario, tuple(members), flag, self.hook, self.made_up)
+
+    def _wrong(self, number: int) -> str:
+        """What is wrong with the SHUTDOWNCMD of this machine, as far as its text and its programs tell."""
+        command = rewriting.command_of(self.sets[number].data(paths.UPSMON_CONF), "SHUTDOWNCMD")
+        if not command:
+            return "" if self.wanted.verbatim else "upsmon.conf has none: nothing shuts this machine down"
+        judged = judge(command, self.facts.program, system=self.facts.door is Door.LIVE)
+        never = "nothing in it shuts this machine down" if judged.verdict is Verdict.NEVER else ""
+        return next(iter(judged.wrong), never)
 
     @cached_property
     def pace(self) -> Pace:
@@ -174,6 +186,11 @@ class Caster:
             addresses=own,
             system=system_word(self._watched, address, port),
             daemons={**daemons, "upsd": self._daemon("upsd"), "upsmon": self._daemon("upsmon")},
+            names=tuple(
+                f"{own[0].partition('/')[0]} {each.server}"
+                for each in monitors_of(found)
+                if not each.local and not is_ip(each.server) and each.ups in self._names
+            ),
             absent=_absent(found),
             reported=tuple(_reported(found)),
         )
@@ -223,8 +240,11 @@ class Caster:
 
 def _member(found: FileSet, version: tuple[int, ...]) -> Member:
     upsmon, upssched = (found.data(path) for path in (paths.UPSMON_CONF, paths.UPSSCHED_CONF))
-    notify, script = rewriting.word_of(upsmon, "NOTIFYCMD"), rewriting.word_of(upssched, "CMDSCRIPT")
+    notify, script = rewriting.program_of(upsmon, "NOTIFYCMD"), rewriting.program_of(upssched, "CMDSCRIPT")
     script = script if notify.endswith("/upssched") else notify
+    text = found.files.get(script)
+    if text is not None and not text.data.startswith(b"#!"):
+        script = ""  # a program of the system: its calls are not told
     timed = {at.event for at in at_lines(NutFile.parse(upssched)) if at.command != EXECUTE}
     return Member(
         found.name,
@@ -249,10 +269,10 @@ def _absent(found: FileSet) -> tuple[str, ...]:
 
 
 def _reported(found: FileSet) -> Iterator[str]:
-    notify = rewriting.word_of(found.data(paths.UPSMON_CONF), "NOTIFYCMD")
+    notify = rewriting.program_of(found.data(paths.UPSMON_CONF), "NOTIFYCMD")
     if notify and not notify.endswith("/upssched"):
         yield notify
-    if script := rewriting.word_of(found.data(paths.UPSSCHED_CONF), "CMDSCRIPT"):
+    if script := rewriting.program_of(found.data(paths.UPSSCHED_CONF), "CMDSCRIPT"):
         yield script
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from nutwizard.core import paths
 from nutwizard.core.errors import UsageError
 from nutwizard.core.facts import Facts, Role
+from nutwizard.core.rehearsal.rewriting import program_of
 from nutwizard.core.server import local_address
 from nutwizard.engine.host import Host
 from nutwizard.engine.rehearsal.sets import (
@@ -19,7 +20,6 @@ from nutwizard.engine.rehearsal.sets import (
     named_apart,
     own_set,
 )
-from nutwizard.formats.nutfile import NutFile
 
 _MADE_UP = (
     "The host is made up: it says what a host says, and takes this machine's password. Whether the real one"
@@ -65,9 +65,9 @@ def programs_of(facts: Facts) -> tuple[str, ...]:
     """The programs that the events of this machine call."""
     found = []
     for path, name in ((paths.UPSMON_CONF, "NOTIFYCMD"), (paths.UPSSCHED_CONF, "CMDSCRIPT")):
-        entry = NutFile.parse(facts.file(path).data).get(name)
-        if entry is not None and entry.args and not entry.args[0].split()[0].endswith("/upssched"):
-            found.append(entry.args[0].split()[0])
+        program = program_of(facts.file(path).data, name)
+        if not program.endswith("/upssched"):
+            found.append(program)
     return (*(path for path in found if path.startswith("/")), OWN_ACTIONS)
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from nutwizard.core.rehearsal.moments import TAG
+from nutwizard.core.rehearsal.moments import TAG, ends_machine
 from nutwizard.engine.rehearsal.part import Part, Turn
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 #: Seconds. The driver's first data, and every upsmon's login.
 _DATA, _LOGINS = 15.0, 12.0
 _STOP = 5.0
+#: What may take longer than anybody waits.
+_BOUNDED = ("/usr/bin/timeout", "5")
 #: How long a client may still go down when the host has.
 MISSED = 4.0
 _EVERY = 0.15
@@ -32,6 +34,8 @@ class _Ends:
     def __init__(self, stage: Stage) -> None:
         self.expected = {part.name for part in stage.play.parts if "upsmon" in part.daemons}
         self.down: set[str] = set()
+        #: Where there is no root, everybody is the one user.
+        self._anybody = stage.play.sockets is not None
         stage.observers.append(self._see)
 
     @property
@@ -39,10 +43,13 @@ class _Ends:
         """Whether nobody is left."""
         return self.down >= self.expected
 
+    def _may_end(self, user: int) -> bool:
+        return user == 0 or self._anybody
+
     def _see(self, event: Event) -> None:
         if event["kind"] == "log" and f"{TAG}: ran " in event["text"]:
-            called = event["text"].partition(f"{TAG}: ran ")[2].split(" ")[0]
-            if called in ("SHUTDOWNCMD", "shutdown", "poweroff", "halt"):
+            called = event["text"].partition(f"{TAG}: ran ")[2].strip()
+            if called == "SHUTDOWNCMD" or (ends_machine(called) and self._may_end(event["uid"])):
                 self.down.add(event["machine"])
 
 
@@ -168,7 +175,8 @@ def _afterwards(stage: Stage, host: Part, ends: _Ends) -> None:
     while "upsmon" in stage.order(host.name, "alive")["names"] and time.monotonic() < end:
         stage.wait(_EVERY)
     stage.tell("hook", on=host.name)
-    code, said = stage.run(host.name, stage.play.hook, "poweroff")
+    # POWEROFF_WAIT of nut.conf has it sleep after that.
+    code, said = stage.run(host.name, *_BOUNDED, stage.play.hook, "poweroff")
     stage.tell("hook ended", code=code, text=said)
     stage.wait(0.3)
 

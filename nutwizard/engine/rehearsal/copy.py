@@ -21,9 +21,11 @@ STAGE = "/mnt"
 SAID = f"{OWN}/said"
 #: Their arguments are told, too: they say what would have been done, and hold no secret.
 _ENDERS = (
-    *("shutdown", "poweroff", "halt", "reboot", "init", "telinit", "systemctl", "systemd-run", "loginctl"),
-    *("qm", "pct", "ha-manager", "pm-suspend", "pm-hibernate", "upsdrvctl"),
+    *("shutdown", "poweroff", "halt", "reboot", "init", "telinit", "systemctl", "loginctl"),
+    *("pm-suspend", "pm-hibernate", "upsdrvctl"),
 )
+#: Of these what they would run might hold one: the first two words are told.
+_RUNNERS = ("systemd-run", "qm", "pct", "ha-manager")
 #: They reach beyond the machine, and their arguments may hold a password.
 _MESSENGERS = (
     *("ssh", "scp", "sftp", "rsync", "curl", "wget", "mail", "mailx", "sendmail", "msmtp", "swaks"),
@@ -32,6 +34,7 @@ _MESSENGERS = (
 #: Where programs lie that a script may call by their names.
 PROGRAM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _TELLING = f'#!/bin/sh\nexec logger -t {TAG} -- "ran ${{0##*/}}${{*:+ $*}}"\n'
+_TELLING_TWO = f'#!/bin/sh\nexec logger -t {TAG} -- "ran ${{0##*/}}${{1:+ $1}}${{2:+ $2}}"\n'
 _TELLING_NAME = f'#!/bin/sh\nexec logger -t {TAG} -- "ran ${{0##*/}}"\n'
 _WALL = f"""#!/bin/sh
 said=$(if [ $# -gt 0 ]; then echo "$*"; else head -c 500; fi | tr '\\n' ' ')
@@ -39,7 +42,9 @@ exec logger -t {TAG} -- "wall $said"
 """
 _REPORTING = """#!/bin/sh
 tell() {{ logger -t {tag} -- "$*"; }}
-tell begin $$ "${{NOTIFYTYPE:--}}" {name} "$@"
+last=
+for last do :; done
+tell begin $$ "${{NOTIFYTYPE:--}}" {name} "$last"
 {folder}/{own} "$@" >>{said} 2>&1 </dev/null
 code=$?
 tell end $$ "$code"
@@ -58,7 +63,7 @@ _SKIPPED = (
 def prepare() -> None:
     """Cover STAGE with a file system in memory, seen by this mount namespace alone. Raises OSError."""
     kernel.mount("", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
-    kernel.mount("rehearsal", STAGE, "tmpfs", kernel.MS_NODEV, "mode=700,size=50%")
+    kernel.mount("rehearsal", STAGE, "tmpfs", kernel.MS_NODEV, "mode=700,size=512m,nr_inodes=400k")
 
 
 def build(part: Part, number: int) -> None:
@@ -113,7 +118,7 @@ def _overlay(base: str, name: str, lower: str, target: str) -> None:
         os.makedirs(f"{base}/{folder}{name}", mode=0o755)
     os.makedirs(target, exist_ok=True)
     options = f"lowerdir={lower},upperdir={base}/upper{name},workdir={base}/work{name}"
-    kernel.mount("rehearsal", target, "overlay", 0, options)
+    kernel.mount("rehearsal", target, "overlay", kernel.MS_NODEV, options)
 
 
 def _also(base: str, name: str, path: str, kind: str, root: str) -> None:
@@ -150,7 +155,7 @@ def _own_folders(root: str) -> None:
     for name, mode in (("run", "755"), ("tmp", "1777"), ("dev", "755"), ("sys", "755")):
         os.makedirs(f"{root}/{name}", exist_ok=True)
         flags = kernel.MS_NOSUID if name == "dev" else kernel.MS_NOSUID | kernel.MS_NODEV
-        kernel.mount("rehearsal", f"{root}/{name}", "tmpfs", flags, f"mode={mode}")
+        kernel.mount("rehearsal", f"{root}/{name}", "tmpfs", flags, f"mode={mode},size=64m,nr_inodes=20k")
     os.makedirs(f"{root}/mnt", exist_ok=True)
     kernel.mount("proc", f"{root}/proc", "proc", kernel.MS_NOSUID)
     previous = os.umask(0)
@@ -180,6 +185,7 @@ def _guard_proc() -> None:
 def replace_programs() -> None:
     """Those that are there: a script that calls what this machine does not have is to fail as it would."""
     texts = {**dict.fromkeys(_ENDERS, _TELLING), **dict.fromkeys(_MESSENGERS, _TELLING_NAME), "wall": _WALL}
+    texts |= dict.fromkeys(_RUNNERS, _TELLING_TWO)
     for name, text in texts.items():
         for folder in PROGRAM_FOLDERS:
             if os.path.lexists(f"{folder}/{name}"):
@@ -195,6 +201,9 @@ def report(path: str) -> None:
         return  # NOTIFYCMD and CMDSCRIPT are one program
     if not os.path.isfile(f"{folder}/{name}") or safe != name or not _plain(folder):
         return
+    with open(f"{folder}/{name}", "rb") as stream:
+        if stream.read(2) != b"#!":
+            return  # a program of the system, which what reports may need itself
     found = os.stat(f"{folder}/{name}")
     os.rename(f"{folder}/{name}", f"{folder}/{own}")
     text = _REPORTING.format(tag=TAG, name=name, folder=folder, own=own, said=SAID)

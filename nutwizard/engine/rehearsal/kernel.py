@@ -41,8 +41,13 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str
 def bind(source: str, target: str, *, read_only: bool = False) -> None:
     """Show a file or folder at another place too. Raises OSError."""
     mount(source, target, flags=MS_BIND)
-    if read_only:
+    if not read_only:
+        return
+    try:
         mount("", target, flags=MS_BIND | MS_REMOUNT | MS_RDONLY)
+    except OSError:
+        unmount(target)
+        raise
 
 
 def move(source: str, target: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import select
 import subprocess
 import time
@@ -31,6 +32,11 @@ from nutwizard.engine.rehearsal.sets import FileSet
 from nutwizard.formats.nutfile import NutFile
 from nutwizard.formats.redact import secrets_of
 
+#: What stands before a secret in the words of programs and scripts, and the secret.
+_SECRETS = re.compile(
+    r"(?i)(\b(?:bearer|basic)\s+|\b(?:token|password|passwd|secret|api[_-]?key)\s*[=:]\s*|\s-u\s+[^\s:]+:"
+    r"|://[^\s:/@]+:(?=[^\s@]+@))[^\s@]+"
+)
 #: Seconds between two looks whether the person has left.
 _LOOK = 0.1
 
@@ -86,9 +92,9 @@ def rehearse(
                     f"the rehearsal could not be set up: {_masked(event['text'], masks)}",
                     "Nothing was changed.",
                 )
-            for moment in reader.read(event):
-                moments.append(replace(moment, text=_masked(moment.text, masks)))
-                told(moments[-1])
+            for moment in reader.read({**event, "text": _masked(event.get("text", ""), masks)}):
+                moments.append(moment)
+                told(moment)
     if not running.whole and not running.cut_off:
         raise Failed("the rehearsal ended before it was over: it was killed", "Nothing was changed.")
     timed = reader.timed(moments)
@@ -176,6 +182,7 @@ def _masks(sets: Sequence[FileSet]) -> tuple[str, ...]:
 
 
 def _masked(text: str, masks: Sequence[str]) -> str:
+    """Without the secrets of the files, and what looks like one in what a script says."""
     for word in masks:
         text = text.replace(word, "(masked)")
-    return text
+    return _SECRETS.sub(lambda found: f"{found[1]}(masked)", text)

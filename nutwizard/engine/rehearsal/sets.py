@@ -55,7 +55,7 @@ def own_set(host: Host, facts: Facts, role: Role, scripts: Iterable[str]) -> Fil
             found[path] = _placed(path, fact.content.data, fact.owner)
     for path in dict.fromkeys(scripts):
         stat = host.stat(path)
-        if stat is not None and stat.kind == "file" and path not in found:
+        if stat is not None and stat.kind == "file" and stat.size <= _LARGEST and path not in found:
             found[path] = _placed(path, host.read(path, _LARGEST), stat.owner)
     name = guest_name(facts.hostname.partition(".")[0] or role.value, 0)
     return FileSet(name, role is Role.HOST, found)

@@ -6,6 +6,7 @@ standard output, one JSON object a line.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -19,7 +20,7 @@ from nutwizard.engine.rehearsal import actor, copy
 from nutwizard.engine.rehearsal.part import Part, Play, from_line
 
 #: The interface by which a client reaches the host, and the host's own.
-CLIENT_END, BRIDGE = "eth0", "vmbr0"
+CLIENT_END, BRIDGE, TAP = "eth0", "nwr-bridge", "nwr-tap"
 _BOOT = 20.0
 _ORDER = 10.0
 Event = Mapping[str, Any]
@@ -132,7 +133,7 @@ class Stage:
         host, *clients = self.play.parts
         wires = []
         for number, client in enumerate(clients):
-            tap = f"tap{number}"
+            tap = f"{TAP}{number}"
             wires += [
                 f"link add {tap} type veth peer name {CLIENT_END}",
                 f"link set {CLIENT_END} netns {pids[client.name]}",
@@ -141,7 +142,7 @@ class Stage:
         if wires:
             _ip_here(wires)
         bridge = ["link set lo up", f"link add {BRIDGE} type bridge forward_delay 0", f"link set {BRIDGE} up"]
-        taps = [f"link set tap{number} master {BRIDGE} up" for number in range(len(clients))]
+        taps = [f"link set {TAP}{number} master {BRIDGE} up" for number in range(len(clients))]
         self._ip(host, [*bridge, *taps, *_addressing(host, BRIDGE)])
         for client in clients:
             links = ["link set lo up", f"link set {CLIENT_END} up"]
@@ -205,8 +206,13 @@ def main() -> None:
     except ValueError:
         return  # who asked has died before the play was whole
     try:
+        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+            file.write("1000\n")  # before a guest of this host is ended for want of memory, this is
         stage = Stage(play)
-        conduct(stage)
+        try:
+            conduct(stage)
+        except OSError as error:
+            stage.tell("broke", text=str(error))
         stage.tell("end")
     except OSError as error:
         actor.tell(1, "", "stage", what="failed", text=str(error))
