@@ -32,8 +32,7 @@ _ROOM = 1 << 16
 _MOST_SAID = 400
 #: Lines of its log, but for those of the copy's own programs.
 _MOST_LOGGED = 2000
-#: A core would be written, or piped to a program, outside: with a limit of one byte the kernel does neither
-#: (core(5)). So many processes of one user are enough for any script.
+#: A core would be written, or piped to a program, outside: with one byte the kernel does neither (core(5)).
 _LIMITS = ((resource.RLIMIT_CORE, 1), (resource.RLIMIT_NPROC, 2048))
 
 

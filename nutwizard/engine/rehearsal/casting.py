@@ -243,8 +243,8 @@ def _member(found: FileSet, version: tuple[int, ...]) -> Member:
     notify, script = rewriting.program_of(upsmon, "NOTIFYCMD"), rewriting.program_of(upssched, "CMDSCRIPT")
     script = script if notify.endswith("/upssched") else notify
     text = found.files.get(script)
-    if text is not None and not text.data.startswith(b"#!"):
-        script = ""  # a program of the system: its calls are not told
+    if text is None or not text.data.startswith(b"#!"):
+        script = ""  # a program of the system, or none: its calls are not told
     timed = {at.event for at in at_lines(NutFile.parse(upssched)) if at.command != EXECUTE}
     return Member(
         found.name,
