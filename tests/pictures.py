@@ -56,6 +56,8 @@ async def take(folder: Path, machine: PracticeHost) -> None:
         await person.press("b")
         await person.at("Budget")
         (folder / "budget.svg").write_text(picture(person))
+        await person.press("escape")
+        await person.at("check")
         await person.press("n")
         await person.at("rehearsal")
         await person.press("enter")
