@@ -20,7 +20,7 @@ from nutwizard.core.delays import CYBERPOWER
 from nutwizard.core.events import events_of
 from nutwizard.core.facts import Door, Facts, Kind, Role, Served
 from nutwizard.core.guests import Guest
-from nutwizard.core.measured import Measurement, What
+from nutwizard.core.measured import Measurement, What, newest
 from nutwizard.core.rules.battery import forces
 from nutwizard.core.rules.devices import vendor_of
 from nutwizard.core.rules.driving import delays_of
@@ -34,6 +34,7 @@ from nutwizard.core.upsmon import Monitor, local_primary
 from nutwizard.core.upssched import Timer, Watched, elsewhere, timers_in
 from nutwizard.engine import measured, registry
 from nutwizard.engine.doctor import LIMIT, PRACTICE_LIMIT
+from nutwizard.engine.guesttasks import shutdowns
 from nutwizard.engine.host import Host
 from nutwizard.engine.limits import ha_managed, read_limits, that_count
 from nutwizard.engine.sidebyside import Jobs
@@ -94,7 +95,7 @@ def gather(host: Host, facts: Facts, role: Role) -> Inputs:
         timers,
         not timers and seen.of(lambda: _forces(look), False),
         read_limits(host, facts.kind),
-        tuple(_valid(measured.read(host), facts)),
+        tuple(_valid(newest((*shutdowns(host), *measured.read(host)), measured.MOST), facts)),
         tuple(seen.unseen),
         seen.of(
             lambda: tuple(each.system for each in look.monitors if own and each.system != own.system), ()

@@ -19,9 +19,10 @@ from nutwizard.core.budget.result import Verdict
 from nutwizard.core.budget.spans import span
 from nutwizard.core.facts import Door, FileFact, Kind, Role, Served
 from nutwizard.core.guests import Guest
-from nutwizard.core.measured import How, Measurement
+from nutwizard.core.measured import How, Measurement, newest
 from nutwizard.core.text import UNSEEN
 from nutwizard.engine import budget, measured
+from nutwizard.engine.guesttasks import shutdowns
 from nutwizard.engine.limits import ha_managed, read_limits, that_count
 from nutwizard.engine.machine import OfflineHost
 from tests.support.rule_cases import look_at
@@ -160,3 +161,20 @@ def test_a_server_that_hangs_holds_nothing_up(tmp_path: Path, monkeypatch: pytes
         ended.set()
     assert time.monotonic() - begun < 5
     assert reckon(found).has.why == "the server tells nothing of the UPS now: nutwizard check"
+
+
+def test_a_guests_own_shutdowns_are_measured_by_the_list_of_tasks(tmp_path: Path) -> None:
+    """The newest counts; what was stopped by force, failed or is no shutdown does not."""
+    at = "69C1BF74"
+    index = f"""UPID:pve:00346023:085B9838:{at}:qmshutdown:112:root@pam: {int(at, 16) + 70:08X} OK
+UPID:pve:00346024:085B9838:{at}:vzshutdown:200:ops@pve!api: {int(at, 16) + 4:08X} OK
+UPID:pve:00346025:085B9838:{at}:qmshutdown:113:root@pam: {int(at, 16) + 180:08X} VM quit/powerdown failed
+UPID:pve:00346026:085B9838:{at}:qmstop:114:root@pam: {int(at, 16) + 1:08X} OK
+UPID:pve:00346027:085B9838:{at}:qmshutdown:112:root@pam: {int(at, 16) + 90:08X} OK
+no task
+"""
+    host = lay_out(tmp_path, {"/var/log/pve/tasks/index": index})
+    found = newest(shutdowns(host), 9)
+    assert {each.what: each.seconds for each in found} == {"guest.112": 90.0, "guest.200": 4.0}
+    assert {each.how for each in found} == {How.GUEST}
+    assert list(shutdowns(lay_out(tmp_path / "other", {}))) == []
