@@ -177,8 +177,8 @@ def tree(machine: Machine, *folders: str) -> list[str]:
     `folders`: in place of `PLACES`.
     """
     places = " ".join(folders or PLACES)
-    look = f"find {places} -printf '%p %u:%g %m %y %l\\n'"
-    look += f"; find {places} -type f -size -1000k -exec sha256sum {{}} +"
+    look = f"find {places} -xdev -printf '%p %u:%g %m %y %l\\n'"
+    look += f"; find {places} -xdev -type f -size -1000k -exec sha256sum {{}} +"
     return sorted(machine.run(["sh", "-c", look]).stdout.splitlines())
 
 

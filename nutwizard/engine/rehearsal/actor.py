@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
 import selectors
 import signal
 import socket
@@ -18,22 +17,18 @@ from nutwizard.core.rehearsal.moments import TAG
 from nutwizard.engine.rehearsal import borrowed, copy, kernel
 from nutwizard.engine.rehearsal.madeup import MadeUp
 from nutwizard.engine.rehearsal.part import Part, Placed
+from nutwizard.engine.rehearsal.spawning import spawn
 
-ENVIRONMENT = {
-    "HOME": "/root",
-    "LANG": "C.UTF-8",
-    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-}
 #: A line of an event is written in one piece: PIPE_BUF is 4096, and JSON may need six bytes for a character.
 _LONGEST = 600
 _SYSLOG_HEAD = 40
 _ROOM = 1 << 16
 #: Lines of the scripts of a machine that are told.
 _MOST_SAID = 400
+#: Lines of the log in one turn: more than the kernel lets wait (unix(7), max_dgram_qlen).
+_AT_ONCE = 1024
 #: Lines of its log, but for those of the copy's own programs.
 _MOST_LOGGED = 2000
-#: A core would be written, or piped to a program, outside: with one byte the kernel does neither (core(5)).
-_LIMITS = ((resource.RLIMIT_CORE, 1), (resource.RLIMIT_NPROC, 2048))
 
 
 def start(
@@ -144,7 +139,13 @@ class _Actor:
         tell(self._events, self._part.name, kind, **more)
 
     def _hear_log(self) -> None:
-        data, ancillary, _, _ = self._log.recvmsg(_ROOM, socket.CMSG_SPACE(12))
+        """Take what has arrived; a flood has its turn again."""
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(_AT_ONCE):
+                self._hear_one()
+
+    def _hear_one(self) -> None:
+        data, ancillary, _, _ = self._log.recvmsg(_ROOM, socket.CMSG_SPACE(12), socket.MSG_DONTWAIT)
         pid, uid = 0, -1
         for _, kind, raw in ancillary:
             if kind == socket.SCM_CREDENTIALS:
@@ -195,7 +196,7 @@ class _Actor:
         """Start a daemon; what it prints is told line by line."""
         ours, theirs = os.pipe2(os.O_CLOEXEC)
         nothing = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        pid = _spawn(argv, theirs, nothing, self._user)
+        pid = spawn(argv, theirs, nothing, self._user)
         os.close(nothing)
         os.close(theirs)
         self._runs[pid] = (name, 0)
@@ -211,7 +212,7 @@ class _Actor:
         source = os.memfd_create("in", os.MFD_CLOEXEC)
         os.write(source, text.encode())
         os.lseek(source, 0, os.SEEK_SET)
-        pid = _spawn(argv, file, source, self._user, trusted=trusted)
+        pid = spawn(argv, file, source, self._user, trusted=trusted)
         os.close(source)
         self._runs[pid] = ("", number)
         self._outputs[pid] = file
@@ -248,6 +249,7 @@ class _Actor:
         return {"names": sorted(name for name, _ in self._runs.values() if name)}
 
     def _reap(self) -> None:
+        self._hear_log()  # what was said before an end is told before it
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -264,36 +266,6 @@ class _Actor:
                 self.tell("reply", number=number, code=code, text=_text(said, _LONGEST))
             elif name:
                 self.tell("ended", name=name, code=code)
-
-
-def _spawn(
-    argv: Sequence[str], out: int, source: int, user: tuple[int, int] | None, *, trusted: bool = False
-) -> int:
-    """Start a program in a session of its own, without the rights that could reach the computer.
-
-    `user`: where there is no root, who it is to be.
-    """
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        os.setsid()
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        os.dup2(source, 0)
-        os.dup2(out, 1)
-        os.dup2(out, 2)
-        for kind, most in _LIMITS:
-            resource.setrlimit(kind, (most, most))
-        if not trusted and user is not None:
-            kernel.become(*user)
-        elif not trusted:
-            kernel.drop_capabilities()
-        os.execve(argv[0], list(argv), ENVIRONMENT)
-    except OSError as error:
-        os.write(2, f"{argv[0]}: {error.strerror}\n".encode())
-    os._exit(127)
 
 
 def _text(data: bytes, limit: int) -> str:
