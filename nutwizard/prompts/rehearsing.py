@@ -63,9 +63,10 @@ def _play(session: GuidedSession, asker: Asker, scenario: Scenario) -> None:
     timelines: list[Timeline] = []
 
     def begins(prepared: Prepared) -> None:
-        asker.say([Line(), *head_lines(prepared.wanted, prepared.company)])
+        staging, limit = prepared.staging, prepared.caster.limit
+        asker.say([Line(), *head_lines(prepared.wanted, prepared.company, staging, limit)])
         names = [each.name for each in prepared.company.sets]
-        timelines.append(Timeline(names, lambda line: asker.say([line])))
+        timelines.append(Timeline(names, lambda line: asker.say([line]), staging.form))
 
     def told(moment: Moment) -> None:
         timelines[0].moment(moment)

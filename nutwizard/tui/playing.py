@@ -14,6 +14,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from nutwizard.core.errors import WizardError
+from nutwizard.core.facts import Role
 from nutwizard.core.rehearsal.cast import Item
 from nutwizard.core.rehearsal.form import Form
 from nutwizard.core.rehearsal.moments import Moment
@@ -211,7 +212,7 @@ class Play(Frame):
         if self._done is None:
             return
         if at < len(self._items):
-            lines = rehearsing.item_about(self._items[at], self._host)
+            lines = rehearsing.item_about(self._items[at], self._own)
         else:
             lines = [*length_lines(self._done), *limit_lines(self._done)]
         self.query_one("#said", Pane).show(lines)
@@ -232,7 +233,7 @@ class Play(Frame):
             return
         item = self._items[at]
         step = rehearsing.step_of(item)
-        if not rehearsing.mended_here(item, self._host):
+        if not rehearsing.mended_here(item, self._own):
             self.notify_here(f"That is mended on {item.machine}: {item.mend}")
         elif step in self.wizard.steps:
             self.wizard.travel(step, notice=item.text, steps=(step,))
@@ -242,9 +243,10 @@ class Play(Frame):
             self.notify_here(f"What mends it: {item.mend}" if item.mend else "No step mends it.")
 
     @property
-    def _host(self) -> str:
-        """This machine's name in the play."""
-        return next(iter(self._names), "")
+    def _own(self) -> str:
+        """This machine's name in the play; before a client stands a host that is made up."""
+        at = 0 if self.wizard.role is Role.HOST else -1
+        return self._names[at] if self._names else ""
 
     def action_again(self) -> None:
         """The same once more, with the files as they are then."""

@@ -65,7 +65,8 @@ class Choose(Frame):
             yield Pane(rehearsing.impossible_lines(self._ready.why), id="text")
             return
         lacks = self._ready.lacks
-        yield Pane([Line(rehearsing.NOT_READY if lacks else rehearsing.PROMISE)], id="intro", most=4)
+        said = rehearsing.NOT_READY if lacks else rehearsing.promise(self._ready.staging.form)
+        yield Pane([Line(said)], id="intro", most=4)
         rows = [rehearsing.item_row(each) for each in lacks] or rehearsing.scenario_rows()
         self._rule = Rule("What to do" if lacks else "")
         with Container(id="choice"):

@@ -7,31 +7,28 @@ from typing import TYPE_CHECKING
 
 from nutwizard.core.clients import few
 from nutwizard.core.rehearsal.cast import Item
+from nutwizard.core.rehearsal.form import Form
 from nutwizard.core.rehearsal.scenario import Scenario
 from nutwizard.core.shown import safe_text
 from nutwizard.wording.layout import Line, Tone
+from nutwizard.wording.rehearsalforms import limits, plays, where
 
 if TYPE_CHECKING:
     from nutwizard.engine.lastplay import LastPlay
     from nutwizard.engine.rehearsal.ready import Readiness
 
-#: What is said before one is chosen.
-PROMISE = (
-    "NUT's own daemons play a power cut with your files as they are written, on copies in memory. Nothing"
-    " here is shut down, written or signalled, and Esc ends it at once. It takes 10 to 30 seconds."
-)
 #: What is said where the links hold.
 OFFER = "Nothing is broken. n rehearses a power cut with these files; nobody goes down."
-NOT_READY = "This host is not set up yet: a rehearsal could show nothing else."
+NOT_READY = "This machine is not set up yet: a rehearsal could show nothing else."
 _IMPOSSIBLE = "No rehearsal can be played here: {}."
 #: What each shows.
 _SHOWS = {
     Scenario.CUT: (
-        "The whole story: on battery, battery low, FSD; the clients go down, then this host, and the UPS is"
+        "The whole story: on battery, battery low, FSD; the clients go down, then the host, and the UPS is"
         " told to cut its output."
     ),
     Scenario.BLIP: "Nobody may go down for it. It shows a timer or a script that acts too soon.",
-    Scenario.FSD: "upsmon -c fsd on this host: everybody goes down, whatever the UPS says.",
+    Scenario.FSD: "upsmon -c fsd on the host: everybody goes down, whatever the UPS says.",
     Scenario.TIMER: (
         "Only your timers can shut anybody down then. Without one everybody runs on until the battery is low."
     ),
@@ -62,6 +59,13 @@ def next_lines(command: str) -> list[Line]:
     ]
 
 
+def promise(form: Form) -> str:
+    """What is said before one is chosen."""
+    verb = "plays" if form is Form.MODEL else "play"
+    lasts = "" if form is Form.MODEL else " It takes 10 to 30 seconds, and Esc ends it at once."
+    return f"{plays(form)} {verb} a power cut with your files as they are written; {where(form)}.{lasts}"
+
+
 def impossible_lines(why: str) -> list[Line]:
     """That none can be played here, why, and that nothing is lost by it."""
     return [
@@ -84,7 +88,7 @@ def about_lines(scenario: Scenario, ready: Readiness) -> list[Line]:
         Line(_SHOWS[scenario]),
         Line(_last(last, ready.files)),
         Line(),
-        *(company_lines(ready) if ready.company is not None else ()),
+        *company_lines(ready),
     ]
 
 
@@ -94,7 +98,9 @@ def company_lines(ready: Readiness) -> list[Line]:
         return []
     host, *clients = (each.name for each in ready.company.sets)
     followed = few(clients) if clients else "nobody"
-    return [Line(f"{host} serves the UPS, followed by {followed}."), *map(Line, ready.company.remarks)]
+    form = [limits(ready.staging)] if ready.staging.why else []
+    said = (f"{host} serves the UPS, followed by {followed}.", *form, *ready.company.remarks)
+    return [Line(text) for text in said]
 
 
 def _last(last: LastPlay | None, files: str) -> str:
@@ -116,16 +122,16 @@ def item_row(item: Item) -> str:
     return f"{item.severity.value:<9} {_where(item)}{item.text}"
 
 
-def item_about(item: Item, host: str) -> list[Line]:
+def item_about(item: Item, own: str) -> list[Line]:
     """A finding in full, and where what mends it is to be run."""
-    at = f" (on {item.machine})" if item.mend and not mended_here(item, host) else ""
+    at = f" (on {item.machine})" if item.mend and not mended_here(item, own) else ""
     mend = [Line(f"mend{at}: {item.mend}")] if item.mend else []
     return [Line(f"{_where(item)}{item.text}"), *mend]
 
 
-def mended_here(item: Item, host: str) -> bool:
-    """Whether what mends it is to be run on this machine, `host`, and not on a client."""
-    return item.machine in ("", host) or step_of(item) in _OF_HOST
+def mended_here(item: Item, own: str) -> bool:
+    """Whether what mends it is to be run on this machine, `own`, and not on another one."""
+    return item.machine in ("", own) or step_of(item) in _OF_HOST
 
 
 def step_of(item: Item) -> str:

@@ -10,10 +10,12 @@ import pytest
 
 from nutwizard.core.errors import Exit
 from nutwizard.core.facts import Role
+from nutwizard.core.rehearsal.form import Form, Staging
 from nutwizard.engine import health
 from nutwizard.engine.lastplay import last_plays
 from nutwizard.engine.outcome import Outcome
 from nutwizard.engine.practice import PracticeHost, daemons
+from nutwizard.engine.rehearsal import forms
 from nutwizard.engine.rehearsal.ready import Readiness
 from nutwizard.engine.session import Session
 from nutwizard.prompts import pages
@@ -123,6 +125,16 @@ def test_what_mends_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert told.index("- broken: pve: upsmon.conf has no POWERDOWNFLAG") < told.index(
         "mend: nutwizard step monitor"
     )
+
+
+def test_a_model_says_that_it_is_one(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forms, "staging", lambda role: Staging(Form.MODEL, "NUT is not installed"))
+    asker, out = asked("cut", "back")
+    pages.look("try", session, asker)
+    told = " ".join(out.getvalue().split())
+    assert "NUT is not installed: a model of NUT 2.8.0 plays, not NUT." in told
+    assert "would run upssched-cmd onbatt" in told
+    assert "NUT's daemons" not in told
 
 
 def test_where_none_can_be_played_it_says_why() -> None:

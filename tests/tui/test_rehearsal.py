@@ -200,7 +200,7 @@ async def test_a_host_that_is_not_set_up_says_that_first(
     Replay("cut").take_over(monkeypatch)
     async with shown(open_session(host)) as person:
         await choose(person)
-        assert "This host is not set up yet" in person.prose
+        assert "This machine is not set up yet" in person.prose
         assert [row.split()[1] for row in person.options] == ["MODE", "ups.conf", "upsmon.conf"]
         await person.press("down", "enter")
         await person.at("driver")
@@ -227,9 +227,12 @@ async def test_a_model_plays_on_the_screens_too(
     monkeypatch.setattr(forms, "staging", lambda role: Staging(Form.MODEL, "NUT is not installed"))
     async with shown(open_session(done_host)) as person:
         await choose(person)
+        assert "A model of NUT plays a power cut with your files" in person.prose
+        assert "NUT is not installed: a model of NUT 2.8.0 plays, not NUT." in person.prose
         person.app.post_message(person.key("enter"))
         await patiently(person, "well")
         assert "in the right order" in person.prose
+        assert "practice-vm  would run upssched-cmd onbatt" in person.pane("#log")
 
 
 async def test_what_fails_on_the_way_is_told(
@@ -265,10 +268,27 @@ async def test_it_leads_back_to_where_the_person_came_from(
             await person.at(way)
 
 
-async def test_a_client_may_choose_too(done_vm: PracticeHost) -> None:
+async def test_a_client_mends_its_own_half(done_vm: PracticeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host is made up; what is found in the files of this machine is mended here."""
+    monkeypatch.setattr(forms, "staging", lambda role: Staging(Form.MODEL, "NUT is not installed"))
+    Path(done_vm.on_disk(paths.UPSSCHED_CONF)).unlink()
     async with shown(open_session(done_vm)) as person:
         await choose(person)
         assert len(person.options) == len(Scenario)
+        assert "host serves the UPS, followed by practice-vm." in person.prose
+        await person.press("enter")
+        await judged(person)
+        assert "practice-vm: Can't open /etc/nut/upssched.conf" in person.options[0]
+        assert "mend: nutwizard step actions" in person.text
+        await person.press("enter")
+        await person.at("actions")
+
+
+async def test_a_client_that_is_not_set_up_says_that_first(vm: PracticeHost) -> None:
+    async with shown(open_session(vm)) as person:
+        await choose(person)
+        assert "This machine is not set up yet" in person.prose
+        assert [row.split()[1] for row in person.options] == ["MODE", "upsmon.conf"]
 
 
 def test_recordings_hold_no_password() -> None:

@@ -111,7 +111,7 @@ CASES = [
     Case("rehearsal-blip", "done_host", ("n", "@rehearsal", "down", *PLAYED), "blip"),
     Case("rehearsal-not-well", "spoiled_host", ("n", "@rehearsal", *PLAYED), "spoiled"),
     Case("rehearsal-not-set-up", "host", ("escape", "n", "@rehearsal"), "cut"),
-    Case("rehearsal-client", "done_vm", ("n", "@rehearsal")),
+    Case("rehearsal-client", "done_vm", ("n", "@rehearsal"), "cut"),
     Case("pages", "host", ("escape", "p")),
     Case("leave", "host", ("escape", "ctrl+q")),
     Case("role", "host", ("escape", "r")),

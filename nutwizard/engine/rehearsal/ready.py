@@ -26,6 +26,7 @@ from nutwizard.formats.shellfile import ShellFile
 
 #: What nut.conf says where upsd runs.
 _SERVES = ("netserver", "standalone")
+_BEST = Staging()
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,14 @@ class Prepared:
 @dataclass(frozen=True)
 class Readiness:
     """`why`: why nothing can be played here, "" when it can; `lacks`: what the files lack, each with what
-    mends it; `company`: who would take part; `last`: the last plays, `files`: how the files stand now.
+    mends it; `company`: who would take part, `staging`: in which form; `last`: the last plays, `files`: how
+    the files stand now.
     """
 
     why: str = ""
     lacks: tuple[Item, ...] = ()
     company: Company | None = None
+    staging: Staging = _BEST
     last: tuple[LastPlay, ...] = ()
     files: str = ""
 
@@ -79,19 +82,21 @@ def readiness(host: Host, facts: Facts, role: Role) -> Readiness:
         company = company_of(host, facts, role, ())
     except WizardError as error:
         return Readiness(" ".join(filter(None, (error.text, error.hint))), last=last, files=files)
-    return Readiness(company=company, last=last, files=files)
+    return Readiness(company=company, staging=forms.staging(role), last=last, files=files)
 
 
 def lacking_in(facts: Facts, role: Role) -> Iterator[Item]:
     """What the files lack for a play to show anything."""
+    mode = ShellFile.parse(facts.file(paths.NUT_CONF).data).get("MODE") or ""
+    named = f"MODE is {mode} in nut.conf" if mode else "nut.conf has no MODE"
     if role is Role.CLIENT:
+        if mode not in (*_SERVES, "netclient"):
+            yield _lack(f"{named}: no upsmon runs", "mode")
         if not monitors(NutFile.parse(facts.file(paths.UPSMON_CONF).data)):
             yield _lack("upsmon.conf has no MONITOR line for the UPS that this machine follows", "monitor")
         return
-    mode = ShellFile.parse(facts.file(paths.NUT_CONF).data).get("MODE") or ""
     if mode not in _SERVES:
-        text = f"MODE is {mode} in nut.conf" if mode else "nut.conf has no MODE"
-        yield _lack(f"{text}: no upsd runs", "mode")
+        yield _lack(f"{named}: no upsd runs", "mode")
     if not SectionFile.parse(facts.file(paths.UPS_CONF).data).names():
         yield _lack("ups.conf has no UPS", "driver")
     if not any(each.local for each in monitors(NutFile.parse(facts.file(paths.UPSMON_CONF).data))):
