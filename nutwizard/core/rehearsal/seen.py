@@ -53,7 +53,8 @@ class Seen:
                     said = [m.text for m in self.of(member.name, What.DAEMON, What.COMPLAINT)]
                     last = _last(said)
                     text = f"upsmon ended by itself with code {moment.code}{last}"
-                    yield Item(Severity.BROKEN, member.name, text, "nutwizard step monitor")
+                    step = "mode" if "MODE" in last else "monitor"
+                    yield Item(Severity.BROKEN, member.name, text, f"nutwizard step {step}")
 
     def _expects_life(self, member: Member, ended: Moment) -> bool:
         """The host's upsmon is stopped at the end, before what runs late in a shutdown."""
