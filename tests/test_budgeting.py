@@ -3,69 +3,45 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from nutwizard import cli
 from nutwizard.core import paths
 from nutwizard.core.budget.result import Advice, Basis
 from nutwizard.core.errors import Exit
-from nutwizard.core.facts import PRACTICE, Owner, Role
+from nutwizard.core.facts import PRACTICE, Owner
 from nutwizard.core.measured import How, Measurement, What
 from nutwizard.core.upssched import Timer
-from nutwizard.engine import machine, measured
+from nutwizard.engine import measured
 from nutwizard.engine.practice import PracticeHost
 from nutwizard.engine.session import Session
 from nutwizard.wording.layout import cells
-from tests.test_cli import Run, answers
+from tests.support.practice_commands import copied, forbid_the_real_root, runner, set_up
+from tests.test_cli import Run
 from tests.tui.screens import open_session
 
 
 @pytest.fixture(autouse=True)
 def _no_real_root(monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbidden(*_: object) -> None:
-        raise AssertionError("the real root was reached")
-
-    monkeypatch.setattr(machine.LiveHost, "__init__", forbidden)
+    forbid_the_real_root(monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A practice host that nutwizard has set up."""
-    folder = tmp_path_factory.mktemp("ready") / "practice"
-    host = PracticeHost.open(str(folder), Role.HOST)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nutwizard.engine.practice.host.default_folder", lambda: str(folder))
-        assert cli.main(["--practice", "apply", answers(folder.parent, "role: host\n")]) == Exit.DONE
-    host.close()
-    return folder
+    return set_up(tmp_path_factory, "role: host\n")
 
 
 @pytest.fixture
 def host(ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PracticeHost]:
-    folder = tmp_path / "practice"
-    shutil.copytree(ready, folder, symlinks=True)
-    monkeypatch.setattr("nutwizard.engine.practice.host.default_folder", lambda: str(folder))
-    opened = PracticeHost.open(str(folder), Role.HOST)
-    yield opened
-    opened.close()
+    yield from copied(ready, tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def run(host: PracticeHost, capsys: pytest.CaptureFixture[str]) -> Run:
-    """`run(word, ...)`: exit code, stdout, stderr."""
-
-    def command(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = cli.main(["--practice", *words])
-        told = capsys.readouterr()
-        assert "Traceback" not in told.err
-        return code, told.out, told.err
-
-    return command
+    return runner(capsys)
 
 
 def test_the_practice_machine_has_a_budget_that_does_not_fit(run: Run) -> None:

@@ -3,66 +3,40 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from nutwizard import cli
 from nutwizard.core import paths
 from nutwizard.core.errors import Exit
-from nutwizard.core.facts import PRACTICE, Owner, Role
-from nutwizard.engine import machine
+from nutwizard.core.facts import PRACTICE, Owner
 from nutwizard.engine.practice import PracticeHost
-from tests.test_cli import Run, answers
+from tests.support.practice_commands import copied, forbid_the_real_root, runner, set_up
+from tests.test_cli import Run
 
 BARE, NUT = Owner("root", "root", 0o640), Owner("root", "nut", 0o640)
 
 
 @pytest.fixture(autouse=True)
 def _no_real_root(monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbidden(*_: object) -> None:
-        raise AssertionError("the real root was reached")
-
-    monkeypatch.setattr(machine.LiveHost, "__init__", forbidden)
+    forbid_the_real_root(monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A practice host that nutwizard has set up, its rule on."""
-    folder = tmp_path_factory.mktemp("ready") / "practice"
-    host = PracticeHost.open(str(folder), Role.HOST)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nutwizard.engine.practice.host.default_folder", lambda: str(folder))
-        file = answers(folder.parent, "role: host\nfirewall:\n  enabled: true\n")
-        assert cli.main(["--practice", "apply", file]) == Exit.DONE
-    host.close()
-    return folder
+    return set_up(tmp_path_factory, "role: host\nfirewall:\n  enabled: true\n")
 
 
 @pytest.fixture
 def host(ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PracticeHost]:
-    folder = tmp_path / "practice"
-    shutil.copytree(ready, folder, symlinks=True)
-    monkeypatch.setattr("nutwizard.engine.practice.host.default_folder", lambda: str(folder))
-    opened = PracticeHost.open(str(folder), Role.HOST)
-    yield opened
-    opened.close()
+    yield from copied(ready, tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def run(host: PracticeHost, capsys: pytest.CaptureFixture[str]) -> Run:
-    """`run(word, ...)`: exit code, stdout, stderr."""
-
-    def command(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = cli.main(["--practice", *words])
-        told = capsys.readouterr()
-        assert "Traceback" not in told.err
-        return code, told.out, told.err
-
-    return command
+    return runner(capsys)
 
 
 def test_found_mended_kept_and_put_back(host: PracticeHost, run: Run) -> None:

@@ -106,7 +106,7 @@ def reachable(facts: Facts, listen: Iterable[str]) -> list[str]:
     """Where others find this server: bridges first; a wildcard stands for every address of its kind."""
     found: list[str] = []
     words = tuple(listen)
-    here = _own(facts) if any(word in WILDCARDS for word in words) else []
+    here = own_addresses(facts) if any(word in WILDCARDS for word in words) else []
     for word in words:
         if word in WILDCARDS:
             found += [a.address for a in here if (":" in a.address) == (":" in word)]
@@ -123,7 +123,7 @@ def server_for(facts: Facts, listen: Iterable[str], client: Client) -> str:
     found = reachable(facts, listen)
     if len(found) < 2:
         return next(iter(found), "")
-    own = {address.address: address for address in _own(facts)}
+    own = {address.address: address for address in own_addresses(facts)}
     near = [a for a in found if a in own and _same_network(own[a], client.addresses)]
     if not near and client != GENERAL:
         bridges = {guest.bridge for guest in facts.guests() if _is(guest.name, guest.addresses, client)}
@@ -155,7 +155,7 @@ def same_address(one: str, other: str) -> bool:
     return one_spelling(one) == one_spelling(other)
 
 
-def _own(facts: Facts) -> list[Address]:
+def own_addresses(facts: Facts) -> list[Address]:
     """This machine's addresses that others can use, bridges first; none below another root."""
     if not facts.runs:
         return []

@@ -128,14 +128,19 @@ async def test_again_plays_it_again(done_host: PracticeHost, monkeypatch: pytest
         assert person.pane("#log").count("sets FSD") == 1
 
 
+async def in_its_midst(person: Person) -> None:
+    """Play the chosen one until the UPS is on battery."""
+    await choose(person)
+    person.app.post_message(person.key("enter"))
+    await person.until(lambda: "sees the UPS on battery" in person.text, "its midst")
+
+
 async def test_leaving_while_it_plays_ends_it_at_once_and_keeps_nothing(
     done_host: PracticeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replay = Replay("cut", stops=66).take_over(monkeypatch)
     async with shown(open_session(done_host)) as person:
-        await choose(person)
-        person.app.post_message(person.key("enter"))
-        await person.until(lambda: "sees the UPS on battery" in person.text, "its midst")
+        await in_its_midst(person)
         begun = time.monotonic()
         person.app.post_message(person.key("escape"))
         await person.until(lambda: person.place == "rehearsal", "the choice")
@@ -151,9 +156,7 @@ async def test_quitting_while_it_plays_ends_it(
 ) -> None:
     replay = Replay("cut", stops=66).take_over(monkeypatch)
     async with shown(open_session(done_host)) as person:
-        await choose(person)
-        person.app.post_message(person.key("enter"))
-        await person.until(lambda: "sees the UPS on battery" in person.text, "its midst")
+        await in_its_midst(person)
         begun = time.monotonic()
         person.app.post_message(person.key("ctrl+c"))
         await person.over()

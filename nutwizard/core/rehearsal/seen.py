@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from nutwizard.core.clients import few
 from nutwizard.core.logtexts import Kind
-from nutwizard.core.rehearsal.cast import Cast, Item, Member
+from nutwizard.core.rehearsal.cast import Cast, Item
 from nutwizard.core.rehearsal.moments import Moment, What, ends_machine
 from nutwizard.core.rehearsal.scenario import ends
 from nutwizard.core.rules.rule import Severity
@@ -49,14 +49,14 @@ class Seen:
         for member in self.cast.members if self.served else ():
             for moment in self.of(member.name, What.ENDED):
                 early = moment.at < self.ended.get(member.name, float("inf"))
-                if moment.text == "upsmon" and early and self._expects_life(member, moment):
+                if moment.text == "upsmon" and early and self._expects_life(moment):
                     said = [m.text for m in self.of(member.name, What.DAEMON, What.COMPLAINT)]
                     last = _last(said)
                     text = f"upsmon ended by itself with code {moment.code}{last}"
                     step = "mode" if "MODE" in last else "monitor"
                     yield Item(Severity.BROKEN, member.name, text, f"nutwizard step {step}")
 
-    def _expects_life(self, member: Member, ended: Moment) -> bool:
+    def _expects_life(self, ended: Moment) -> bool:
         """The host's upsmon is stopped at the end, before what runs late in a shutdown."""
         late = next((m.at for m in self.moments if m.what is What.LEFT), float("inf"))
         return ended.at < late

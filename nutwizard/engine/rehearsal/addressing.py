@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from nutwizard.core import paths
 from nutwizard.core.checks import is_ip
+from nutwizard.core.clients import own_addresses
 from nutwizard.core.facts import Facts
 from nutwizard.core.upsmon import Monitor, monitors
 from nutwizard.engine.rehearsal.sets import FileSet
@@ -27,9 +28,8 @@ def monitors_of(found: FileSet) -> list[Monitor]:
 
 def addresses_of(facts: Facts, host: FileSet, clients: Sequence[FileSet]) -> dict[str, tuple[str, ...]]:
     """By machine its addresses, each with a prefix. The host also has those that its clients name."""
-    here = [a for a in facts.addresses() if not a.loopback and not a.address.lower().startswith("fe80:")]
     # These facts are the client's where the host is made up.
-    own = {each.address: each.prefix for each in here} if host.files else {}
+    own = {each.address: each.prefix for each in own_addresses(facts)} if host.files else {}
     for client in clients:
         for monitor in monitors_of(client):
             if is_ip(monitor.server) and not monitor.local:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nutwizard.core import paths
+from nutwizard.core.clients import own_addresses
 from nutwizard.core.errors import UsageError
 from nutwizard.core.facts import Facts, Role
 from nutwizard.core.rehearsal.rewriting import program_of
@@ -46,7 +47,8 @@ def company_of(host: Host, facts: Facts, role: Role, clients: Sequence[str]) -> 
         if clients:
             raise UsageError("--client names a client of this machine, and this machine is one itself.")
         made_up = FileSet("host" if own.name != "host" else "the-host", True, {})
-        return Company((made_up, replace(own, addresses=_own_addresses(facts))), {}, (_MADE_UP,))
+        seen_at = tuple(each.address for each in own_addresses(facts))
+        return Company((made_up, replace(own, addresses=seen_at)), {}, (_MADE_UP,))
     remarks = []
     if clients:
         others = tuple(handed_over(path, facts.nut) for path in clients)
@@ -69,12 +71,6 @@ def programs_of(facts: Facts) -> tuple[str, ...]:
         if not program.endswith("/upssched"):
             found.append(program)
     return (*(path for path in found if path.startswith("/")), OWN_ACTIONS)
-
-
-def _own_addresses(facts: Facts) -> tuple[str, ...]:
-    """Where the made-up host sees this machine."""
-    found = [a.address for a in facts.addresses() if not a.loopback and not a.address.startswith("fe80:")]
-    return tuple(found)
 
 
 def _values(facts: Facts) -> Mapping[str, str]:

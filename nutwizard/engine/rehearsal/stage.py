@@ -11,6 +11,7 @@ import json
 import os
 import select
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -174,8 +175,6 @@ def _addressing(part: Part, interface: str) -> list[str]:
 
 
 def _ip_here(lines: list[str]) -> None:
-    import subprocess
-
     text = "".join(f"{line}\n" for line in lines)
     done = subprocess.run(
         [_IP, "-batch", "-"], input=text.encode(), capture_output=True, timeout=_ORDER, check=False
